@@ -1,0 +1,98 @@
+"""How parts plug in: five protocols, matched by shape; nothing registers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from aqaa_eval.core.attempt import Attempt, Query, Response, Score, Transcript
+from aqaa_eval.core.audio import Audio
+from aqaa_eval.core.card import Card
+from aqaa_eval.core.sample import Sample
+
+JobT = TypeVar("JobT")
+
+
+class SpeechModel(Protocol):
+    """A model under test: hears a conversation, answers in speech.
+
+    `answer` raises `ModelError` (or any exception) for one query without ending the run. It is called from one thread
+    at a time.
+    """
+
+    @property
+    def identity(self) -> str:
+        """Name, weights and settings: equal identity, comparable answers."""
+        ...
+
+    def answer(self, query: Query) -> Response:
+        """Answer the last message of the query."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """One recording to be transcribed.
+
+    Attributes:
+        audio: the answer's sound.
+        language: the language to force; None to detect it.
+    """
+
+    audio: Audio
+    language: str | None = None
+
+
+class Transcriber(Protocol):
+    """Speech to text, with silence and hallucinations named."""
+
+    @property
+    def identity(self) -> str:
+        """Name, weights and settings."""
+        ...
+
+    def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
+        """One transcript per clip, in order."""
+        ...
+
+
+class Judge(Protocol):
+    """Scores one attempt. A broken verdict is a `Score` with its reason, never an exception for the run."""
+
+    @property
+    def identity(self) -> str:
+        """Name, version and prompts by hash."""
+        ...
+
+    def judge(self, attempt: Attempt) -> tuple[Score, ...]:
+        """All scores of the attempt."""
+        ...
+
+
+class Suite(Protocol):
+    """One capability's benchmark: a card and its samples."""
+
+    @property
+    def card(self) -> Card:
+        """What it measures."""
+        ...
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 over card and manifest (which holds the hashes of the recordings)."""
+        ...
+
+    def samples(self) -> Iterator[Sample]:
+        """The conversations in their fixed order."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs jobs through stages that overlap."""
+
+    def run(
+        self, jobs: Iterable[JobT], stages: Sequence[Callable[[JobT], JobT]], *, done: Callable[[JobT], None]
+    ) -> None:
+        """Put every job through the stages in order; `done` is called in the caller's thread."""
+        ...

@@ -1,0 +1,79 @@
+"""What a run is asked to do. Two runs with equal specs on equal data and weights give equal scores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aqaa_eval.core.errors import UsageError
+
+OptionValue = str | int | float | bool
+
+
+class RunSpec(BaseModel):
+    """The spec of one run, from the command line or from YAML.
+
+    Attributes:
+        model: name of the model under test, such as "cascade" or "fake:echo".
+        model_options: settings of the adapter, by name.
+        suites: ids of suites, or of sets of suites ("mini" is the nine bundled ones).
+        limit: conversations per suite at the most; None for all.
+        repeats: how often each conversation is put to the model, each time with another seed.
+        seed: the seed from which every other one is derived.
+        asr: transcriber of the answers; "none" leaves them untranscribed.
+        judge: who scores; several are comma-separated.
+        speech_mos: MOS predictors to run on the answers' sound.
+        channel: which text the checks read: the transcript of the speech, or the model's own text.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    model_options: dict[str, OptionValue] = {}
+    suites: tuple[str, ...] = ("mini",)
+    limit: Annotated[int, Field(ge=1)] | None = None
+    repeats: Annotated[int, Field(ge=1)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    asr: str = "whisper:base"
+    judge: str = "checks"
+    speech_mos: tuple[Literal["distillmos", "dnsmos"], ...] = ("distillmos", "dnsmos")
+    channel: Literal["audio", "text"] = "audio"
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hex digits of the spec's SHA-256: names the default run folder."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+    def seed_of(self, *parts: object) -> int:
+        """A seed in [0, 2**31) for one named thing, such as a turn of a repeat.
+
+        >>> RunSpec(model="m").seed_of("gaming", "g01", 0) == RunSpec(model="m").seed_of("gaming", "g01", 0)
+        True
+        """
+        name = json.dumps([self.seed, *map(str, parts)])
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
+
+
+def describe_validation(error: ValidationError, *, name: str) -> str:
+    """One sentence per wrong field, with the value that was given."""
+    lines = []
+    for item in error.errors():
+        field = ".".join(str(part) for part in item["loc"]) or "(whole)"
+        lines.append(f"{name}: {field}: {item['msg']} (got {item['input']!r})")
+    return "\n".join(lines)
+
+
+def parse_run_spec(values: dict[str, object], *, name: str) -> RunSpec:
+    """Check the values of a spec.
+
+    Raises:
+        UsageError: a field is unknown or out of range; the message lists all.
+    """
+    try:
+        return RunSpec.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(describe_validation(error, name=name)) from error

@@ -1,0 +1,103 @@
+"""What is asked: one conversation (sample) of spoken turns, with what is needed to judge it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from aqaa_eval.core.audio import MAX_DURATION_S, Audio, read_audio
+from aqaa_eval.core.errors import AudioError
+
+CheckValue = str | int | float | bool | tuple[str, ...] | tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFile:
+    """A recording that is read when it is needed.
+
+    Attributes:
+        path: where it lies, in a package or on disk.
+        sha256: hash of the file's bytes; "" where the manifest gives none (then it is not checked).
+        duration_s: stated length; None where the manifest gives none.
+    """
+
+    path: Traversable | Path
+    sha256: str = ""
+    duration_s: float | None = None
+
+    def load(self, *, max_duration_s: float = MAX_DURATION_S) -> Audio:
+        """Read it, refusing other bytes than the manifest's.
+
+        Raises:
+            AudioError: missing, malformed, too long, or of another hash.
+        """
+        try:
+            encoded = self.path.read_bytes()
+        except OSError as error:
+            raise AudioError(f"{self.path.name}: cannot be read ({error.strerror}); expected at {self.path}") from error
+        if self.sha256 and hashlib.sha256(encoded).hexdigest() != self.sha256:
+            raise AudioError(f"{self.path.name}: its bytes are not those of the manifest (sha256 differs)")
+        return read_audio(encoded, name=self.path.name, max_duration_s=max_duration_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSpec:
+    """One verifiable demand on an answer, such as `says_number` with `value: 12`.
+
+    Attributes:
+        name: a name in `aqaa_eval.tasks.checks`.
+        params: its arguments, as in the manifest.
+        part: "content" (what is said) or "delivery" (how it is said).
+    """
+
+    name: str
+    params: Mapping[str, CheckValue] = field(default_factory=dict)
+    part: str = "content"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One spoken question of a conversation.
+
+    Attributes:
+        audio: the recording that the model hears.
+        text: what is said in it (for people, rubrics and reports: never shown to the model).
+        language: BCP-47 primary tag of the question ("en", "ja", "zh").
+        answer_language: language that a good answer is in.
+        reference: a good answer, where there is one.
+        rubric: a note for a judge on what a good answer holds.
+        checks: verifiable demands on the answer.
+        voice: name of the voice that speaks it.
+    """
+
+    audio: AudioFile
+    text: str
+    language: str
+    answer_language: str
+    reference: str | None = None
+    rubric: str | None = None
+    checks: tuple[CheckSpec, ...] = ()
+    voice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One conversation.
+
+    Attributes:
+        suite: id of its suite.
+        id: unique in the suite, stable over versions.
+        turns: the questions in order; at least one.
+    """
+
+    suite: str
+    id: str
+    turns: tuple[Turn, ...]
+
+    @property
+    def key(self) -> str:
+        """Name of the conversation over all suites: "gaming/g03"."""
+        return f"{self.suite}/{self.id}"
