@@ -6,11 +6,13 @@ published `config.json` (`num_attention_groups` is the number of key/value heads
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
 
 N_LINGUISTIC_CODES = 1024
 N_SEMANTIC_CODES = 4096
 N_AUDIO_CODES = N_LINGUISTIC_CODES + N_SEMANTIC_CODES
+TINY_FIRST_AUDIO_ID = 1536  # 64 specials and 1,472 text pieces come before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,20 @@ class Step1Config:
     max_seq_len: int = 32768
     rms_norm_eps: float = 1e-5
     tie_word_embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        check_positive(self, allow_zero=())
+        heads, groups = self.num_attention_heads, self.num_attention_groups
+        if self.hidden_size % heads:
+            raise ValueError(
+                f"hidden_size ({self.hidden_size}) must be a multiple of num_attention_heads ({heads}): "
+                "each head takes an equal share of the width"
+            )
+        if heads % groups:
+            raise ValueError(
+                f"num_attention_heads ({heads}) must be a multiple of num_attention_groups ({groups}): "
+                "grouped-query attention shares each key/value head among equal groups"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,3 +119,172 @@ class ModelConfig:
     hift: HiftConfig = field(default_factory=HiftConfig)
     first_audio_id: int = 65536
     n_reserved_audio_ids: int = 4096
+    layouts: tuple[str, ...] = ("audio_only", "text_to_audio", "interleave_10_15")  # what the weights learnt
+    prompt_convention: str = "chat"  # or "tts"
+
+    def __post_init__(self) -> None:
+        needed = self.first_audio_id + N_AUDIO_CODES + self.n_reserved_audio_ids
+        if self.step1.vocab_size != needed:
+            raise ValueError(
+                f"vocab_size ({self.step1.vocab_size}) must be first_audio_id + {N_AUDIO_CODES} audio codes + "
+                f"n_reserved_audio_ids = {needed}: text ids come first, audio ids after them"
+            )
+        if self.prompt_convention not in ("chat", "tts"):
+            raise ValueError(f"prompt_convention ({self.prompt_convention!r}) must be 'chat' or 'tts'")
+
+
+def check_positive(config: object, *, allow_zero: tuple[str, ...]) -> None:
+    """Raises ValueError naming the first numeric field that is not positive.
+
+    Args:
+        config: a configuration dataclass.
+        allow_zero: fields that may also be 0.
+    """
+    for each in fields(config):  # type: ignore[arg-type]
+        value = getattr(config, each.name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if value < 0 or (value == 0 and each.name not in allow_zero):
+            raise ValueError(f"{each.name} ({value}) must be positive: it is a size")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Turns a configuration into plain JSON values.
+
+    >>> to_dict(tiny().step1)["num_attention_groups"]
+    2
+    """
+    return {each.name: _plain(getattr(config, each.name)) for each in fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return to_dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def model_config_from_dict(values: dict[str, Any]) -> ModelConfig:
+    """Reads what `to_dict(ModelConfig)` wrote.
+
+    Args:
+        values: plain values; parts that are left out get their full published size.
+
+    Raises:
+        ValueError: a field is unknown or a size breaks a rule.
+
+    >>> model_config_from_dict(to_dict(tiny())) == tiny()
+    True
+    """
+    parts: dict[str, Any] = {
+        "step1": Step1Config,
+        "linguistic": LinguisticConfig,
+        "semantic": SemanticConfig,
+        "flow": FlowConfig,
+        "hift": HiftConfig,
+    }
+    built = {name: _build(kind, values[name]) for name, kind in parts.items() if name in values}
+    rest = {name: value for name, value in values.items() if name not in parts}
+    config: ModelConfig = _build(ModelConfig, built | rest)
+    return config
+
+
+def _build(kind: Any, values: dict[str, Any]) -> Any:
+    known = {each.name for each in fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(f"{kind.__name__} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+def tiny() -> ModelConfig:
+    """A model of a few million parameters for CPU tests: every class of the full one, only narrower.
+
+    Its text vocabulary is a small one of its own (`tiny_vocabulary/`): the published 74,752 rows alone would be
+    most of it. Six heads on purpose: square-root ALiBi treats counts that are no power of two in a second way.
+    """
+    return ModelConfig(
+        step1=Step1Config(
+            hidden_size=192,
+            intermediate_size=512,
+            num_attention_heads=6,
+            num_attention_groups=2,
+            num_hidden_layers=4,
+            vocab_size=TINY_FIRST_AUDIO_ID + N_AUDIO_CODES,
+            max_seq_len=32768,
+        ),
+        linguistic=LinguisticConfig(dim=64, heads=4, ffn=128, blocks=3),
+        semantic=SemanticConfig(n_audio_state=64, n_audio_head=4, n_audio_layer=2),
+        flow=FlowConfig(
+            dim=64, heads=4, ffn=128, blocks=2, channels=(64, 64), head_dim=16, n_heads=2, n_blocks=1, n_mid_blocks=2
+        ),
+        hift=HiftConfig(base_channels=32, f0_channels=32),
+        first_audio_id=TINY_FIRST_AUDIO_ID,
+        n_reserved_audio_ids=0,
+    )
+
+
+def bench_150m() -> ModelConfig:
+    """About 150 M parameters of backbone with the published vocabulary; exists to be timed, not trained."""
+    step1 = Step1Config(
+        hidden_size=768,
+        intermediate_size=2048,
+        num_attention_heads=12,
+        num_attention_groups=4,
+        num_hidden_layers=6,
+        vocab_size=74752,
+    )
+    return replace(tiny(), step1=step1, first_audio_id=65536, n_reserved_audio_ids=4096)
+
+
+def step_audio_tts_3b() -> ModelConfig:
+    """The released TTS-3B (and EditX) backbone: 3,529,706,496 parameters, head of its own."""
+    step1 = Step1Config(
+        hidden_size=3072,
+        intermediate_size=8192,
+        num_attention_heads=48,
+        num_attention_groups=4,
+        num_hidden_layers=32,
+        vocab_size=74752,
+    )
+    return ModelConfig(step1=step1, prompt_convention="tts", layouts=("audio_only",))
+
+
+def step_omni_13b() -> ModelConfig:
+    """The reading '13 billion' of the article, 12.9 B parameters in Step-1's proportions.
+
+    No checkpoint of this size exists: the paper and the released weights say 130 billion. The sizes are ours.
+    """
+    step1 = Step1Config(
+        hidden_size=5120,
+        intermediate_size=13824,
+        num_attention_heads=40,
+        num_attention_groups=8,
+        num_hidden_layers=44,
+        vocab_size=74752,
+    )
+    return ModelConfig(step1=step1)
+
+
+def step_omni_130b() -> ModelConfig:
+    """The paper's Step-Omni, the text part of the AQAA checkpoint: 131,946,590,208 parameters.
+
+    The published length limit is not known to us; 32,768 is that of the 3B sibling.
+    """
+    step1 = Step1Config(
+        hidden_size=12288,
+        intermediate_size=31232,
+        num_attention_heads=96,
+        num_attention_groups=8,
+        num_hidden_layers=88,
+        vocab_size=74752,
+    )
+    return ModelConfig(step1=step1)
+
+
+PRESETS = {
+    "tiny": tiny,
+    "bench_150m": bench_150m,
+    "step_audio_tts_3b": step_audio_tts_3b,
+    "step_omni_13b": step_omni_13b,
+    "step_omni_130b": step_omni_130b,
+}

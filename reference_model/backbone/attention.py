@@ -1,0 +1,85 @@
+"""Grouped-query attention whose only notion of order is a bias.
+
+The heads that share a key/value head are laid along the query axis, so keys and values are never repeated: with
+R = H / G, the queries of one group are R * T rows over the same L keys, each with its own bias.
+
+Shapes: B batch, T queries, L keys, D width, H heads, G key/value heads, R = H / G, d = D / H.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aqaa_eval.reference_model.backbone.cache import KeyValueCache
+from aqaa_eval.reference_model.backbone.fused import FusedLinears
+from aqaa_eval.reference_model.config import Step1Config
+
+
+class StepAttention(nn.Module):
+    """Bias-free projections around scaled dot-product attention."""
+
+    def __init__(self, config: Step1Config, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.n_heads = config.num_attention_heads
+        self.n_groups = config.num_attention_groups
+        self.head_width = config.hidden_size // config.num_attention_heads
+        width, shared = config.hidden_size, self.n_groups * self.head_width
+        self.q_proj = nn.Linear(width, width, bias=False)
+        self.k_proj = nn.Linear(width, shared, bias=False)
+        self.v_proj = nn.Linear(width, shared, bias=False)
+        self.o_proj = nn.Linear(width, width, bias=False)
+        self.fused = FusedLinears(self.q_proj, self.k_proj, self.v_proj)
+
+    def forward(self, x_BTD: Tensor, bias: Tensor, cache: KeyValueCache | None) -> Tensor:
+        """Mixes positions.
+
+        Args:
+            x_BTD: normalised activations.
+            bias: [B or 1, G, R * T, L], -inf where a query must not look.
+            cache: earlier keys and values, extended by these T positions; None to see only x.
+
+        Returns:
+            [B, T, D].
+        """
+        B, T, D = x_BTD.shape
+        G, d = self.n_groups, self.head_width
+        q_BTD, k, v = self.fused(x_BTD)
+        key_BGTd = k.view(B, T, G, d).transpose(1, 2)
+        value_BGTd = v.view(B, T, G, d).transpose(1, 2)
+        if cache is not None:
+            key_BGTd, value_BGTd = cache.append(self.layer, key_BGTd, value_BGTd)
+        if T == 1:
+            query_BGSd = q_BTD.view(B, G, -1, d)
+        else:
+            query_BGSd = q_BTD.view(B, T, self.n_heads, d).transpose(1, 2).reshape(B, G, -1, d)
+        mixed_BGSd = functional.scaled_dot_product_attention(query_BGSd, key_BGTd, value_BGTd, attn_mask=bias)
+        if T == 1:
+            mixed_BTD = mixed_BGSd.reshape(B, 1, D)
+        else:
+            mixed_BTD = mixed_BGSd.reshape(B, self.n_heads, T, d).transpose(1, 2).reshape(B, T, D)
+        out_BTD: Tensor = self.o_proj(mixed_BTD)
+        return out_BTD
+
+
+def grouped_bias(bias_HTL: Tensor, n_groups: int, is_pad_BL: Tensor | None) -> Tensor:
+    """Brings the bias of all heads into the shape that `StepAttention` takes, with padding closed off.
+
+    A padded key is closed to real queries only. Padded queries keep seeing the padding at their left, because a row
+    with nothing to look at would be NaN; nobody reads what they compute.
+
+    Args:
+        bias_HTL: causal bias of the last T of L positions.
+        n_groups: G.
+        is_pad_BL: true on padding; None if there is none.
+
+    Returns:
+        [B or 1, G, R * T, L].
+    """
+    T, L = bias_HTL.shape[1:]
+    if is_pad_BL is None:
+        return bias_HTL.reshape(1, n_groups, -1, L)
+    closed_B1TL = is_pad_BL[:, None, None, :] & ~is_pad_BL[:, None, L - T :, None]
+    bias_BHTL = bias_HTL[None].masked_fill(closed_B1TL, float("-inf"))
+    return bias_BHTL.reshape(bias_BHTL.shape[0], n_groups, -1, L)
