@@ -1,0 +1,145 @@
+"""Means and ratios with 95 % intervals; the conversation is the unit, because its turns are not independent.
+
+The intervals are bootstrap percentiles over whole conversations, with Hesterberg's expanded percentiles (The American
+Statistician 69(4), 2015): plain percentiles are too narrow for the handful of conversations that a suite holds, by a
+factor of sqrt((n-1)/n) and by using the normal for Student's t. The bounds stay inside what a mean can be.
+
+Limits: scores that are all equal give an interval of no width (nothing in the data says how they would vary), and
+shares near 0 or 1 are better served by `wilson_estimate`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aqaa_eval.core.attempt import Estimate
+
+CONFIDENCE = 0.95
+N_RESAMPLES = 2000
+_Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+
+
+def mean_estimate(
+    values: Mapping[str, Sequence[float]],
+    *,
+    unscored: int = 0,
+    failed: int = 0,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> Estimate:
+    """Mean over all scores, with an interval that resamples conversations.
+
+    Args:
+        values: scores by conversation; conversations without a score may be there and count for nothing.
+        unscored: scores without a possible verdict, passed on.
+        failed: scores that the system lost, passed on.
+        seed: of the resampling; equal seeds and scores give equal intervals, in whatever order the scores come.
+        n_resamples: draws of the bootstrap.
+
+    Raises:
+        ValueError: a score is not finite.
+
+    >>> mean_estimate({"a": [1.0, 2.0], "b": [6.0]}).value
+    3.0
+    """
+    pairs = {key: [(value, 1.0) for value in scores] for key, scores in values.items()}
+    return ratio_estimate(pairs, unscored=unscored, failed=failed, seed=seed, n_resamples=n_resamples)
+
+
+def ratio_estimate(
+    pairs: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    unscored: int = 0,
+    failed: int = 0,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> Estimate:
+    """Sum of numerators over sum of denominators, such as word errors over reference words.
+
+    Args:
+        pairs: (numerator, denominator) by conversation; denominators are at least 0.
+        unscored: scores without a possible verdict, passed on.
+        failed: scores that the system lost, passed on.
+        seed: of the resampling.
+        n_resamples: draws of the bootstrap.
+
+    Raises:
+        ValueError: a number is not finite, or a denominator is negative.
+
+    >>> ratio_estimate({"a": [(1.0, 10.0)], "b": [(2.0, 20.0), (3.0, 30.0)]}).value
+    0.1
+    """
+    n = sum(len(items) for items in pairs.values())
+    sums = _cluster_sums(pairs)
+    total, weight = sums.sum(axis=0) if len(sums) else (0.0, 0.0)
+    value = float(total / weight) if weight > 0 else None
+    low, high = _bootstrap_interval(sums, seed=seed, n_resamples=n_resamples) if value is not None else (None, None)
+    return Estimate(value=value, low=low, high=high, n=n, n_clusters=len(sums), unscored=unscored, failed=failed)
+
+
+def wilson_estimate(n_true: int, n: int, *, unscored: int = 0, failed: int = 0) -> Estimate:
+    """Share of yes among independent yes/no verdicts, with Wilson's interval (JASA 22, 1927).
+
+    Args:
+        n_true: verdicts that are yes.
+        n: all verdicts, one per conversation.
+        unscored: scores without a possible verdict, passed on.
+        failed: scores that the system lost, passed on.
+
+    Raises:
+        ValueError: n_true is not within 0 and n.
+
+    >>> estimate = wilson_estimate(91, 137)
+    >>> f"{estimate.value:.3f} {estimate.low:.3f} {estimate.high:.3f}"
+    '0.664 0.582 0.738'
+    """
+    if not 0 <= n_true <= n:
+        raise ValueError(f"n_true ({n_true}) must lie between 0 and n ({n}): it counts some of the n verdicts")
+    if n == 0:
+        return Estimate(value=None, low=None, high=None, n=0, n_clusters=0, unscored=unscored, failed=failed)
+    share = n_true / n
+    denominator = 1 + _Z**2 / n
+    centre = (share + _Z**2 / (2 * n)) / denominator
+    half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / denominator
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return Estimate(value=share, low=low, high=high, n=n, n_clusters=n, unscored=unscored, failed=failed)
+
+
+def _cluster_sums(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> NDArray[np.float64]:
+    """Sums of numerators and denominators per conversation that has any, shape (n_clusters, 2), in order of keys."""
+    rows = []
+    for key in sorted(pairs):
+        if not pairs[key]:
+            continue
+        if not all(math.isfinite(top) and 0 <= bottom < math.inf for top, bottom in pairs[key]):
+            raise ValueError(f"{key}: scores must be finite and weights at least 0, got {list(pairs[key])}")
+        rows.append([math.fsum(column) for column in zip(*pairs[key], strict=True)])
+    return np.array(rows, np.float64).reshape(-1, 2)
+
+
+def _bootstrap_interval(sums: NDArray[np.float64], *, seed: int, n_resamples: int) -> tuple[float | None, float | None]:
+    n_clusters = len(sums)
+    if n_clusters < 2:
+        return None, None
+    drawn = np.random.default_rng(seed).integers(0, n_clusters, (n_resamples, n_clusters), dtype=np.int32)
+    numerators, denominators = np.ascontiguousarray(sums.T)
+    totals = numerators.take(drawn).sum(axis=1)
+    is_balanced = bool((denominators == denominators[0]).all())
+    weights = np.full(n_resamples, denominators.sum()) if is_balanced else denominators.take(drawn).sum(axis=1)
+    ratios = totals[weights > 0] / weights[weights > 0]
+    tail = _expanded_tail(n_clusters)
+    low, high = np.quantile(ratios, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _expanded_tail(n_clusters: int) -> float:
+    """Share of resamples to cut at each end: 0.025 for many conversations, less for few."""
+    from scipy.special import stdtrit
+
+    t = float(stdtrit(n_clusters - 1, 0.5 + CONFIDENCE / 2))
+    return NormalDist().cdf(-t * math.sqrt(n_clusters / (n_clusters - 1)))
