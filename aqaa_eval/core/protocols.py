@@ -88,11 +88,20 @@ class Suite(Protocol):
         ...
 
 
-class Executor(Protocol):
+class Executor(Protocol[JobT]):
     """Runs jobs through stages that overlap."""
 
     def run(
-        self, jobs: Iterable[JobT], stages: Sequence[Callable[[JobT], JobT]], *, done: Callable[[JobT], None]
+        self,
+        jobs: Iterable[JobT],
+        stages: Sequence[Callable[[JobT], JobT]],
+        *,
+        done: Callable[[Sequence[tuple[int, JobT]]], None],
+        stopping: Callable[[], bool],
     ) -> None:
-        """Put every job through the stages in order; `done` is called in the caller's thread."""
+        """Put every job through the stages in order.
+
+        Outcomes go to `done` in the caller's thread as (stage number, job); after `stopping` says yes no further job
+        is taken.
+        """
         ...

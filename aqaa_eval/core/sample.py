@@ -28,11 +28,11 @@ class AudioFile:
     sha256: str = ""
     duration_s: float | None = None
 
-    def load(self, *, max_duration_s: float = MAX_DURATION_S) -> Audio:
-        """Read it, refusing other bytes than the manifest's.
+    def read_bytes(self) -> bytes:
+        """The encoded bytes, refused if they are not those of the manifest.
 
         Raises:
-            AudioError: missing, malformed, too long, or of another hash.
+            AudioError: missing, unreadable, or of another hash.
         """
         try:
             encoded = self.path.read_bytes()
@@ -40,6 +40,22 @@ class AudioFile:
             raise AudioError(f"{self.path.name}: cannot be read ({error.strerror}); expected at {self.path}") from error
         if self.sha256 and hashlib.sha256(encoded).hexdigest() != self.sha256:
             raise AudioError(f"{self.path.name}: its bytes are not those of the manifest (sha256 differs)")
+        return encoded
+
+    def load(self, *, max_duration_s: float = MAX_DURATION_S) -> Audio:
+        """Read and decode it.
+
+        Raises:
+            AudioError: missing, malformed, too long, or of another hash.
+        """
+        return self.decode(self.read_bytes(), max_duration_s=max_duration_s)
+
+    def decode(self, encoded: bytes, *, max_duration_s: float = MAX_DURATION_S) -> Audio:
+        """The sound in bytes that `read_bytes` gave.
+
+        Raises:
+            AudioError: malformed or too long.
+        """
         return read_audio(encoded, name=self.path.name, max_duration_s=max_duration_s)
 
 

@@ -1,0 +1,1 @@
+"""Where the stages run. `local` is threads in this process."""

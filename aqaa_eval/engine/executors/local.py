@@ -1,0 +1,108 @@
+"""Stages as threads that overlap: while one job is judged, the next is transcribed and a third is generated.
+
+Queues between the stages are bounded, so a slow stage holds the fast ones back and memory stays flat. The caller's
+thread feeds jobs and takes every stage's outcome, in one place: the store has one writer.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+JobT = TypeVar("JobT")
+DEPTH = 4
+"""Jobs that may wait before each stage."""
+
+
+class LocalExecutor(Generic[JobT]):
+    """One thread per stage, bounded queues between them."""
+
+    def __init__(self, *, depth: int = DEPTH) -> None:
+        self._depth = depth
+
+    def run(
+        self,
+        jobs: Iterable[JobT],
+        stages: Sequence[Callable[[JobT], JobT]],
+        *,
+        done: Callable[[Sequence[tuple[int, JobT]]], None],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Put every job through the stages in order.
+
+        Args:
+            jobs: taken one by one as there is room.
+            stages: functions that never raise for a bad job (an exception here ends the run).
+            done: called in this thread with all (stage number, job) outcomes since the last call.
+            stopping: once it says yes no further job is taken; those in flight are finished.
+
+        Raises:
+            BaseException: what a stage or `done` raised.
+        """
+        inboxes: list[queue.Queue[JobT | None]] = [queue.Queue(self._depth) for _ in stages]
+        outcomes: queue.SimpleQueue[tuple[int, JobT] | BaseException] = queue.SimpleQueue()
+        stop = threading.Event()
+        for number, stage in enumerate(stages):
+            threading.Thread(target=_work, args=(number, stage, inboxes, outcomes, stop), daemon=True).start()
+        source, last, n_running, feeding = iter(jobs), len(stages) - 1, 0, True
+        try:
+            while feeding or n_running:
+                while feeding and not inboxes[0].full():
+                    job = None if stopping() else next(source, None)
+                    if job is None:
+                        feeding = False
+                    else:
+                        inboxes[0].put(job)
+                        n_running += 1
+                if n_running:
+                    batch = _drain(outcomes)
+                    done(batch)
+                    n_running -= sum(number == last for number, _ in batch)
+        finally:
+            stop.set()
+            for inbox in inboxes:
+                _offer_end(inbox)
+
+
+def _work(
+    number: int,
+    stage: Callable[[JobT], JobT],
+    inboxes: Sequence[queue.Queue[JobT | None]],
+    outcomes: queue.SimpleQueue[tuple[int, JobT] | BaseException],
+    stop: threading.Event,
+) -> None:
+    while not stop.is_set():
+        job = inboxes[number].get()
+        if job is None:
+            return
+        try:
+            job = stage(job)
+        except BaseException as error:
+            outcomes.put(error)
+            return
+        outcomes.put((number, job))
+        if number + 1 < len(inboxes):
+            inboxes[number + 1].put(job)
+
+
+def _drain(outcomes: queue.SimpleQueue[tuple[int, JobT] | BaseException]) -> list[tuple[int, JobT]]:
+    """Wait for one outcome, then take all that are ready: one commit for many."""
+    batch: list[tuple[int, JobT]] = []
+    item = outcomes.get()
+    while True:
+        if isinstance(item, BaseException):
+            raise item
+        batch.append(item)
+        try:
+            item = outcomes.get_nowait()
+        except queue.Empty:
+            return batch
+
+
+def _offer_end(inbox: queue.Queue[JobT | None]) -> None:
+    try:
+        inbox.put_nowait(None)
+    except queue.Full:
+        return

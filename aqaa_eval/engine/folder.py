@@ -1,0 +1,137 @@
+"""A run folder: `run.json` (spec and measuring chain), `run.sqlite`, `audio/`, `report.html`; one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from aqaa_eval.core.card import Card
+from aqaa_eval.core.errors import DataError, UsageError
+from aqaa_eval.core.runlog import Manifest
+from aqaa_eval.core.runspec import RunSpec, describe_validation
+
+FORMAT = 1
+ANSWER_FIELDS = ("model", "model_options", "suites", "limit", "repeats", "seed")
+"""Fields of the spec that decide what is asked. The others can change on a stored run: it is then scored again."""
+
+
+class RunFolder:
+    """Paths and head of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.path / "run.sqlite"
+
+    @property
+    def audio(self) -> Path:
+        """The folder of recordings."""
+        return self.path / "audio"
+
+    @property
+    def head(self) -> Path:
+        """Spec, manifest and cards."""
+        return self.path / "run.json"
+
+    def create(self) -> None:
+        """Make the folders.
+
+        Raises:
+            UsageError: the place cannot be written.
+        """
+        try:
+            self.audio.mkdir(parents=True, exist_ok=True)
+            probe = self.path / f".write-test.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot write there ({error.strerror}); give another --out") from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder against a second process.
+
+        Raises:
+            UsageError: another process holds it; the message names it.
+        """
+        with (self.path / "run.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                holder = lock.read().strip() or "another process"
+                raise UsageError(
+                    f"{self.path} is in use by process {holder}; wait for it or give another --out"
+                ) from error
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def write_head(self, *, spec: RunSpec, manifest: Manifest, cards: dict[str, Card], n_planned: int) -> None:
+        """Write `run.json` whole or not at all."""
+        head = {
+            "format": FORMAT,
+            "spec": spec.model_dump(mode="json"),
+            "manifest": TypeAdapter(Manifest).dump_python(manifest, mode="json"),
+            "cards": [card.model_dump(mode="json") for card in cards.values()],
+            "n_planned": n_planned,
+        }
+        part = self.head.with_suffix(".json.part")
+        with part.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(head, indent=1, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.head)
+
+    def read_head(self) -> tuple[RunSpec, Manifest, dict[str, Card], int]:
+        """Spec, manifest, cards by id, and the number of planned attempts.
+
+        Raises:
+            DataError: no run lies here, or its head is damaged or of another format.
+        """
+        try:
+            head: dict[str, Any] = json.loads(self.head.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DataError(f"{self.path}: no run lies here (run.json is missing)") from error
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.head}: cannot be read as JSON ({error})") from error
+        if not isinstance(head, dict) or head.get("format") != FORMAT:
+            raise DataError(
+                f"{self.head}: format {head.get('format')!r} is not {FORMAT}; score it with the version that made it"
+            )
+        try:
+            cards = [Card.model_validate(card) for card in head["cards"]]
+            spec, manifest = (
+                RunSpec.model_validate(head["spec"]),
+                TypeAdapter(Manifest).validate_python(head["manifest"]),
+            )
+            return spec, manifest, {card.id: card for card in cards}, int(head["n_planned"])
+        except ValidationError as error:
+            raise DataError(describe_validation(error, name=str(self.head))) from error
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{self.head}: field {error} is missing or malformed") from error
+
+    def refuse_other_spec(self, spec: RunSpec) -> None:
+        """Refuse to continue a run that asked for something else.
+
+        Raises:
+            UsageError: names each field that differs.
+        """
+        if not self.head.exists():
+            return
+        stored = self.read_head()[0]
+        differing = [name for name in ANSWER_FIELDS if getattr(stored, name) != getattr(spec, name)]
+        if differing:
+            told = "; ".join(f"{name} {getattr(stored, name)!r}, now {getattr(spec, name)!r}" for name in differing)
+            raise UsageError(f"{self.path} holds a run of another spec: {told}. Give another --out, or the same values")

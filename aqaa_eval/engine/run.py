@@ -1,0 +1,176 @@
+"""One run: plan, resume, drive the stages, commit. The only place where records are written."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+from aqaa_eval.core.failure import Failure
+from aqaa_eval.core.protocols import Executor, Suite
+from aqaa_eval.core.runlog import Manifest
+from aqaa_eval.core.runspec import RunSpec
+from aqaa_eval.engine.audio_store import AudioStore
+from aqaa_eval.engine.folder import RunFolder
+from aqaa_eval.engine.pipeline import BREAKS, Pipeline, Tools, Work
+from aqaa_eval.engine.plan import Job, make_plan
+from aqaa_eval.engine.records import KINDS, decode
+from aqaa_eval.engine.store import Store
+
+STAGES = ("generate", "transcribe", "judge")
+
+
+class Progress(Protocol):
+    """Watches a run; told only of what is already durable."""
+
+    def begin(self, *, n_jobs: int, n_stored: int) -> None:
+        """The plan is made."""
+        ...
+
+    def advance(self, stage: str, failures: Sequence[Failure]) -> None:
+        """One conversation has passed a stage."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        n_planned: conversations times repeats.
+        n_stored: of them, those that were complete before.
+        n_finished: complete now.
+        failures: turns by kind of failure, of this call.
+        interrupted: True if the user stopped it.
+    """
+
+    n_planned: int
+    n_stored: int
+    n_finished: int
+    failures: Mapping[Failure, int]
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """All that a run needs."""
+
+    spec: RunSpec
+    suites: Sequence[Suite]
+    tools: Tools
+    manifest: Manifest
+    folder: RunFolder
+    only_stored: bool = False
+
+
+def run(request: RunRequest, *, executor: Executor[Work], progress: Progress) -> Outcome:
+    """Do what is missing of a run, and leave the folder complete.
+
+    Raises:
+        UsageError: the folder belongs to another spec or process, or cannot be written.
+        DataError: the store is damaged or the disk is full; all that was reported done is kept.
+    """
+    folder = request.folder
+    folder.create()
+    with folder.held():
+        folder.refuse_other_spec(request.spec)
+        jobs = make_plan(request.spec, request.suites)
+        cards = {suite.card.id: suite.card for suite in request.suites}
+        folder.write_head(spec=request.spec, manifest=request.manifest, cards=cards, n_planned=len(jobs))
+        store = Store(folder.database)
+        try:
+            return _drive(request, jobs, store, executor, progress)
+        finally:
+            store.close()
+
+
+def _drive(
+    request: RunRequest, jobs: Sequence[Job], store: Store, executor: Executor[Work], progress: Progress
+) -> Outcome:
+    audio = AudioStore(request.folder.audio)
+    pipeline = Pipeline(spec=request.spec, tools=request.tools, audio=audio)
+    makers = makers_of(request.tools.model_identity, request.tools.asr_identity, request.tools.judge_maker)
+    todo: list[Job] = []
+    for job in jobs:
+        work = _resume(job, store, makers)
+        if not work.is_judged and (work.is_answered or not request.only_stored):
+            todo.append(job)
+    n_stored = len(jobs) - len(todo)
+    progress.begin(n_jobs=len(jobs), n_stored=n_stored)
+    failures: Counter[Failure] = Counter()
+    n_finished = 0
+
+    def commit(outcomes: Sequence[tuple[int, Work]]) -> None:
+        nonlocal n_finished
+        audio.sync()
+        store.commit(record for _, work in outcomes for record in work.fresh)
+        for number, work in outcomes:
+            kinds = [turn.failure for turn in work.turns if turn.failure] if number == len(STAGES) - 1 else []
+            failures.update(kinds)
+            n_finished += number == len(STAGES) - 1
+            progress.advance(STAGES[number], kinds)
+
+    with _first_interrupt_finishes() as stopping:
+        works = (_resume(job, store, makers) for job in todo)
+        executor.run(works, (pipeline.generate, pipeline.transcribe, pipeline.judge), done=commit, stopping=stopping)
+        interrupted = stopping()
+    return Outcome(
+        n_planned=len(jobs),
+        n_stored=n_stored,
+        n_finished=n_stored + n_finished,
+        failures=failures,
+        interrupted=interrupted,
+    )
+
+
+def makers_of(model: str, asr: str, judge: str) -> dict[str, str]:
+    """Whose records count, by step."""
+    return {"ask": "", "generate": model, "transcribe": asr, "judge": judge}
+
+
+def _resume(job: Job, store: Store, makers: Mapping[str, str]) -> Work:
+    """What is stored of a job. A turn that broke is asked again, and with it all that rests on it."""
+    records = store.of_job(job.sample.suite, job.sample.id, job.repeat)
+    stored = {(r.step, r.turn): decode(r.body, KINDS[r.step]) for r in records if r.maker == makers[r.step]}
+    return Work(job=job, stored=_without_breaks(stored))
+
+
+def _without_breaks(stored: dict[tuple[str, int], Any]) -> dict[tuple[str, int], Any]:
+    asks_again = {turn for (step, turn), value in stored.items() if step == "generate" and value.failure in BREAKS}
+    hears_again = {
+        turn for (step, turn), value in stored.items() if step == "transcribe" and value.failure is Failure.ASR_FAILED
+    }
+    if not asks_again and not hears_again:
+        return stored
+    return {
+        (step, turn): value
+        for (step, turn), value in stored.items()
+        if step == "ask"
+        or (step != "judge" and turn not in (asks_again | hears_again if step == "transcribe" else asks_again))
+    }
+
+
+@contextmanager
+def _first_interrupt_finishes() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C lets what is in flight finish; the second one leaves at once."""
+    stopped = False
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        if stopped:
+            raise KeyboardInterrupt
+        stopped = True
+
+    try:
+        before = signal.signal(signal.SIGINT, handle)
+    except ValueError:  # not in the main thread: the caller owns the signals
+        yield lambda: False
+        return
+    try:
+        yield lambda: stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
