@@ -47,7 +47,8 @@ def normalise(text: str, *, language: str) -> str:
     """
     primary = primary_tag(language)
     if primary == "en":
-        return _english()(text).strip()
+        # Whisper's normaliser lets lone dots and signs through ("..." becomes ".."): they are no words.
+        return " ".join(word for word in _english()(text).split() if any(_is_spoken(char) for char in word))
     folded = unicodedata.normalize("NFKC", text).lower()
     if primary in _CHINESE:
         folded = _simplifier()(folded)
