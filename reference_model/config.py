@@ -12,7 +12,7 @@ from typing import Any
 N_LINGUISTIC_CODES = 1024
 N_SEMANTIC_CODES = 4096
 N_AUDIO_CODES = N_LINGUISTIC_CODES + N_SEMANTIC_CODES
-TINY_FIRST_AUDIO_ID = 1536  # 64 specials and 1,472 text pieces come before
+TINY_FIRST_AUDIO_ID = 768  # 64 specials and 704 text pieces come before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,17 @@ class LinguisticConfig:
     chunk: tuple[int, int, int] = (0, 4, 5)  # LFR frames: past, new, cached from the piece before
     look_back: int = 4  # chunks of keys and values kept
 
+    def __post_init__(self) -> None:
+        """Refuses sizes that the streaming encoder has no meaning for."""
+        if self.dim % self.heads:
+            raise ValueError(f"dim ({self.dim}) must be a multiple of heads ({self.heads})")
+        past, new, kept = self.chunk
+        if past != 0 or new < 1 or kept < 1 or self.look_back < 0:
+            raise ValueError(
+                f"chunk {self.chunk} with look_back {self.look_back}: chunk must be 0 (the past is kept as keys and "
+                "values), at least 1, at least 1; look_back must not be negative"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticConfig:
@@ -68,6 +79,13 @@ class SemanticConfig:
     n_audio_head: int = 20
     n_audio_layer: int = 6
     n_codebook_size: int = N_SEMANTIC_CODES
+
+    def __post_init__(self) -> None:
+        """Refuses a width that the heads cannot share."""
+        if self.n_audio_state % self.n_audio_head:
+            raise ValueError(
+                f"n_audio_state ({self.n_audio_state}) must be a multiple of n_audio_head ({self.n_audio_head})"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
