@@ -154,7 +154,7 @@ def test_impossible_sizes_are_refused_with_the_rule() -> None:
         replace(step1, hidden_size=190)
     with pytest.raises(ValueError, match=r"num_hidden_layers \(0\) must be positive"):
         replace(step1, num_hidden_layers=0)
-    with pytest.raises(ValueError, match=r"vocab_size \(6656\) must be first_audio_id"):
+    with pytest.raises(ValueError, match=r"vocab_size \(5888\) must be first_audio_id"):
         replace(presets.tiny(), first_audio_id=1000)
     with pytest.raises(ValueError, match="has no field hidden"):
         presets.model_config_from_dict({"step1": {"hidden": 3}})
