@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,13 @@ from numpy.typing import NDArray
 from aqaa_eval.core.errors import DataError
 
 Array = NDArray[np.floating]
-_DTYPES = {0: np.dtype("<f4"), 1: np.dtype("i1"), 2: np.dtype("<i2"), 3: np.dtype("<i4"), 4: np.dtype("<f2")}
+_DTYPES: Mapping[int, np.dtype[Any]] = {
+    0: np.dtype("<f4"),
+    1: np.dtype("i1"),
+    2: np.dtype("<i2"),
+    3: np.dtype("<i4"),
+    4: np.dtype("<f2"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +126,8 @@ class _Reader:
             raise DataError(
                 f"{self._path}: {name} has an unknown type, or {n_bytes} bytes do not fit its shape {shape}"
             )
-        return np.frombuffer(self._take(n_bytes), dtype).reshape(shape)
+        values: NDArray[np.generic] = np.frombuffer(self._take(n_bytes), dtype)
+        return values.reshape(shape)
 
 
 Variables = Mapping[str, NDArray[np.generic]]
