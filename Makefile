@@ -1,0 +1,65 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both say what they do and are safe to repeat.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Conversations per suite in the demo: 18 in all, so that it ends in minutes on two cores.
+DEMO_LIMIT ?= 2
+DEMO_OUT ?= runs/demo
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint types unit weights browser bench soak clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# --no-deps: constraints.txt is the whole environment. openai-whisper would bring triton (1 GB, CUDA only) and
+# distillmos would bring torchaudio, which breaks transformers on a CPU build of torch; neither is needed here.
+$(READY): constraints.txt pyproject.toml
+	@echo "== environment: $(VENV), from constraints.txt"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install -q --no-deps $$(grep -E '^(pip|setuptools|wheel)==' constraints.txt)
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -r constraints.txt
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+weights: $(READY)  ## Fetch the offline models, verified by hash
+	@echo "== offline models, checked by SHA-256"
+	$(BIN)/aqaa-eval fetch
+
+demo: weights  ## Environment, offline models, a real run on real audio, the report
+	@echo "== aqaa-eval run --model cascade: $(DEMO_LIMIT) conversations of each of the nine suites"
+	$(BIN)/aqaa-eval run --model cascade --limit $(DEMO_LIMIT) --out $(DEMO_OUT)
+	@echo "== open $(abspath $(DEMO_OUT))/report.html in a browser"
+
+browser:  # The page's tests need Chromium; without it they are skipped and say so
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		echo "== chromium, for the tests of the page" && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
+		echo "== no chromium: the browser tests will be skipped"
+
+lint: $(READY)
+	@echo "== ruff, import-linter"
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(READY)
+	@echo "== mypy, strict"
+	$(BIN)/mypy
+
+unit: weights browser
+	@echo "== pytest"
+	$(BIN)/python -m pytest -q
+
+test: lint types unit  ## Everything that CI checks
+
+bench: $(READY)  ## Speed, with the machine named
+	$(BIN)/python -m tests.bench
+
+soak: weights  ## The slow tests
+	$(BIN)/python -m pytest -q -m slow
+
+clean:  ## Remove the environment and the runs
+	rm -rf $(VENV) runs build dist *.egg-info

@@ -1,0 +1,270 @@
+"""The only tables of names: what can be said after `--model`, `--suite`, `--asr`, `--judge`, and what stands behind it.
+
+Entries are lazy "module:object" strings, so naming a thing loads it and nothing else. Third parties add names through
+the entry-point groups `aqaa_eval.models`, `.suites`, `.judges`, `.transcribers`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aqaa_eval.core.audio import Audio
+from aqaa_eval.core.errors import UnknownName, UsageError
+from aqaa_eval.core.failure import Failure
+from aqaa_eval.core.protocols import Judge, SpeechModel, Suite, Transcriber
+from aqaa_eval.core.runspec import RunSpec
+from aqaa_eval.core.weights import is_present, locate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One name.
+
+    Attributes:
+        target: "module:object" that makes it.
+        about: one line for `aqaa-eval list`.
+        usage: how it is written on the command line.
+        needs: weights by catalogue name, and importable packages, that must be on the machine.
+    """
+
+    target: str
+    about: str
+    usage: str
+    weights: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+MODELS: Mapping[str, Entry] = {
+    "reference": Entry(
+        target="aqaa_eval.adapters.reference:build",
+        about="Step-Audio-AQAA, the bundled implementation",
+        usage="reference:tiny-random, reference:/path/to/checkpoint",
+    ),
+    "cascade": Entry(
+        target="aqaa_eval.adapters.cascade:build",
+        about="Whisper base, SmolLM2-135M-Instruct and hibari, one after the other, offline",
+        usage="cascade",
+        weights=("whisper:base", "smollm2:135m-instruct"),
+        packages=("whisper", "hibari"),
+    ),
+    "command": Entry(
+        target="aqaa_eval.adapters.command:build",
+        about="any program: WAV in, WAV out",
+        usage="command:./answer.sh",
+    ),
+    "replay": Entry(
+        target="aqaa_eval.adapters.replay:build",
+        about="answers recorded elsewhere",
+        usage="replay:/path/to/run-or-folder",
+    ),
+    "fake": Entry(
+        target="aqaa_eval.adapters.fake:build",
+        about="echo, silent, failing, slow, scripted: for tests and for scale",
+        usage="fake:echo",
+    ),
+}
+
+TRANSCRIBERS: Mapping[str, Entry] = {
+    "whisper": Entry(
+        target="aqaa_eval.judges.transcribers.whisper:WhisperTranscriber",
+        about="openai-whisper behind a voice-activity gate",
+        usage="whisper:base, whisper:/path/to/large-v3.pt",
+        weights=("whisper:base",),
+        packages=("whisper",),
+    ),
+    "none": Entry(target="", about="answers stay untranscribed, and unscored on the audio channel", usage="none"),
+}
+
+JUDGES: Mapping[str, Entry] = {
+    "checks": Entry(
+        target="aqaa_eval.judges.checks:ChecksJudge",
+        about="the items' own verifiable checks, MOS = 1 + 4 x share passed",
+        usage="checks",
+    ),
+}
+
+PREDICTORS: Mapping[str, Entry] = {
+    "distillmos": Entry(
+        target="aqaa_eval.judges.quality:DistillMos",
+        about="naturalness of the speech, 1 to 5",
+        usage="--speech-mos distillmos",
+        packages=("distillmos",),
+    ),
+    "dnsmos": Entry(
+        target="aqaa_eval.judges.quality:DnsMos",
+        about="noise in the sound, 1 to 5",
+        usage="--speech-mos dnsmos",
+        weights=("dnsmos",),
+    ),
+}
+
+SUITE_SETS: Mapping[str, str] = {"mini": "the nine bundled suites"}
+
+
+def load_object(target: str) -> Any:
+    """The object behind "module:object"."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _find(kind: str, group: str, table: Mapping[str, Entry], head: str) -> Any:
+    if head in table:
+        return load_object(table[head].target)
+    from importlib.metadata import entry_points  # scanning every package takes a while: only for names not ours
+
+    outside = {point.name: point for point in entry_points(group=group)}
+    if head in outside:
+        return outside[head].load()
+    raise UnknownName(kind, head, [*table, *outside])
+
+
+def make_model(spec: RunSpec) -> SpeechModel:
+    """The model under test of a spec.
+
+    Raises:
+        UnknownName: no such model; the message suggests one.
+        MissingWeights, UsageError: it cannot be had on this machine; the message says what to do.
+    """
+    head, _, argument = spec.model.partition(":")
+    build = _find("model", "aqaa_eval.models", MODELS, head)
+    if head == "replay":
+        model: SpeechModel = build(argument, spec.model_options, lookup=_run_lookup(Path(argument)))
+    else:
+        model = build(argument, spec.model_options)
+    return model
+
+
+def _run_lookup(path: Path) -> Any:
+    """Answers of a stored run by turn key; None if the path is a plain folder of recordings."""
+    if not (path / "run.sqlite").is_file():
+        return None
+    from aqaa_eval.engine.replay import run_answers
+
+    return run_answers(path)
+
+
+def make_transcriber(name: str) -> Transcriber | None:
+    """The transcriber of that name; None for "none".
+
+    Raises:
+        UnknownName, MissingWeights: it cannot be had; the message says what to do.
+    """
+    head, _, argument = name.partition(":")
+    if name == "none":
+        return None
+    build = _find("transcriber", "aqaa_eval.transcribers", TRANSCRIBERS, head)
+    if head != "whisper":
+        made: Transcriber = build(argument)
+        return made
+    is_path = "/" in argument or argument.endswith(".pt")
+    if is_path and not Path(argument).is_file():
+        raise UsageError(f"--asr {name}: no such file; give a Whisper .pt file, or a name such as whisper:base")
+    path = Path(argument) if is_path else locate(f"whisper:{argument or 'base'}")
+    transcriber: Transcriber = build(path, name=path.stem if is_path else argument or "base")
+    return transcriber
+
+
+def default_asr() -> str:
+    """The offline transcriber if its weights are here, else "none"."""
+    return "whisper:base" if is_present("whisper:base") else "none"
+
+
+def default_speech_mos() -> tuple[str, ...]:
+    """The MOS predictors that can run on this machine."""
+    return tuple(name for name, entry in PREDICTORS.items() if not missing_of(entry))
+
+
+def missing_of(entry: Entry) -> list[str]:
+    """What an entry needs and this machine lacks, each with the command that brings it."""
+    lacking = [f"aqaa-eval fetch {name}" for name in entry.weights if not is_present(name)]
+    for package in entry.packages:
+        if importlib.util.find_spec(package) is None:
+            lacking.append(f"pip install {_PIP.get(package, package)}")
+    return lacking
+
+
+_PIP = {
+    "whisper": "--no-deps openai-whisper",
+    "hibari": "'aqaa-eval[offline]'",
+    "distillmos": "--no-deps distillmos xls-r-sqa",
+}
+
+
+def make_judge(spec: RunSpec, suites: Sequence[Suite]) -> Judge:
+    """The scoring chain of a spec: the named judges, fidelity, MOS predictors, and the card's fusion.
+
+    Raises:
+        UnknownName, MissingWeights, UsageError: a part cannot be had; the message says what to do.
+    """
+    from aqaa_eval.judges.chain import ScoringChain
+    from aqaa_eval.judges.fidelity import FidelityJudge
+
+    judges = [_named_judge(name.strip(), spec) for name in spec.judge.split(",")]
+    judges.append(FidelityJudge())
+    if spec.speech_mos:
+        from aqaa_eval.judges.quality import QualityJudge
+
+        judges.append(QualityJudge([_predictor(name) for name in spec.speech_mos]))
+    weights = {suite.card.id: suite.card.weights for suite in suites}
+    chain: Judge = ScoringChain(judges, weights)
+    return chain
+
+
+def _named_judge(name: str, spec: RunSpec) -> Judge:
+    head, _, argument = name.partition(":")
+    build = _find("judge", "aqaa_eval.judges", JUDGES, head)
+    if head == "checks":
+        from aqaa_eval.tasks.checks import VERSION, evaluate
+
+        checks: Judge = build(evaluate, channel=spec.channel, version=VERSION)
+        return checks
+    made: Judge = build(argument)
+    return made
+
+
+def _predictor(name: str) -> Any:
+    entry = PREDICTORS[name]
+    lacking = missing_of(entry)
+    if lacking:
+        raise UsageError(f"--speech-mos {name} needs: {'; '.join(lacking)}. Or run with --speech-mos none")
+    build = load_object(entry.target)
+    return build(locate("dnsmos")) if name == "dnsmos" else build()
+
+
+def make_suites(names: Sequence[str]) -> list[Suite]:
+    """Suites by id, by the name of a set, or by the path of a suite's folder; each once, in the order named.
+
+    Raises:
+        UnknownName: no such suite; the message suggests one.
+        DataError: a card or manifest is malformed.
+    """
+    from aqaa_eval.tasks.suite import BUNDLED, bundled_suite, load_suite
+
+    suites: dict[str, Suite] = {}
+    for name in names:
+        if name in SUITE_SETS:
+            found: list[Suite] = [bundled_suite(part) for part in BUNDLED]
+        elif name in BUNDLED:
+            found = [bundled_suite(name)]
+        elif "/" in name or Path(name).is_dir():
+            found = [load_suite(Path(name))]
+        else:
+            raise UnknownName("suite", name, [*BUNDLED, *SUITE_SETS])
+        suites.update((suite.card.id, suite) for suite in found)
+    return list(suites.values())
+
+
+def find_guard() -> Any:
+    """The function that finds an answer without sound."""
+
+    def guard(audio: Audio) -> Failure | None:
+        from aqaa_eval.judges.guards import answer_failure
+
+        failure: Failure | None = answer_failure(audio)
+        return failure if failure is not None and failure.is_no_answer else None
+
+    return guard

@@ -1,0 +1,88 @@
+"""From flags and `--config run.yaml` to one `RunSpec`: a flag that was given wins over the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aqaa_eval.core.errors import DataError, UsageError
+from aqaa_eval.core.runspec import RunSpec, parse_run_spec
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A YAML file of run-spec fields; plain values only.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: it is not a YAML mapping.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"--config {path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise DataError(f"--config {path}: holds a {type(values).__name__}, not a mapping of settings")
+    return values
+
+
+def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
+    """`--set name=value` pairs, with numbers and booleans read as such.
+
+    >>> parse_options(["delay_s=0.5", "greedy=true", "voice=jane"])
+    {'delay_s': 0.5, 'greedy': True, 'voice': 'jane'}
+    """
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise UsageError(f"--set {pair}: write it as name=value")
+        options[name] = _plain(value)
+    return options
+
+
+def _plain(value: str) -> str | int | float | bool:
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def names_of(value: str) -> list[str]:
+    """Comma-separated names; "none" is the empty list.
+
+    >>> names_of("gaming, singing"), names_of("none")
+    (['gaming', 'singing'], [])
+    """
+    return [name for name in (part.strip() for part in value.split(",")) if name and name != "none"]
+
+
+def make_spec(flags: dict[str, Any], config: Path | None) -> RunSpec:
+    """Merge the file and the flags that were given (not None).
+
+    Raises:
+        UsageError: a field is unknown or out of range, or no model is named.
+    """
+    values = read_config(config) if config else {}
+    values.update({name: value for name, value in flags.items() if value is not None})
+    if "model" not in values:
+        raise UsageError("name a model: --model cascade, or model: in --config; `aqaa-eval list models` shows them")
+    return parse_run_spec(values, name=str(config) if config else "command line")
+
+
+def default_folder(spec: RunSpec) -> Path:
+    """Where a run goes if nobody says: the same spec, the same folder, so the same command goes on.
+
+    >>> default_folder(RunSpec(model="fake:echo")).name.startswith("fake-echo-")
+    True
+    """
+    safe = "".join(character if character.isalnum() or character in "._-" else "-" for character in spec.model)
+    return Path("runs") / f"{safe[:60]}-{spec.fingerprint}"

@@ -1,0 +1,107 @@
+"""What `run` and `score` share: build the parts, drive the engine, write the report, print the table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from aqaa_eval import catalog
+from aqaa_eval.cli.console import RunProgress
+from aqaa_eval.core.errors import ExitCode
+from aqaa_eval.core.protocols import Judge, SpeechModel, Suite, Transcriber
+from aqaa_eval.core.runlog import Manifest
+from aqaa_eval.core.runspec import RunSpec
+from aqaa_eval.engine.executors.local import LocalExecutor
+from aqaa_eval.engine.folder import RunFolder
+from aqaa_eval.engine.pipeline import BREAKS, Tools, Work
+from aqaa_eval.engine.run import Outcome, RunRequest
+from aqaa_eval.engine.run import run as drive
+
+_VERSIONED = ("aqaa-eval", "numpy", "soundfile", "soxr", "torch", "transformers", "openai-whisper", "onnxruntime")
+
+
+def execute(
+    spec: RunSpec, suites: list[Suite], folder: RunFolder, *, model: SpeechModel | None, stored_model: str, quiet: bool
+) -> Outcome:
+    """Run or re-score. With `model` None only what is stored is scored."""
+    transcriber = catalog.make_transcriber(spec.asr)
+    judge = catalog.make_judge(spec, suites)
+    identity = model.identity if model else stored_model
+    tools = Tools(
+        model=model, model_identity=identity, transcriber=transcriber, judge=judge, guard=catalog.find_guard()
+    )
+    request = RunRequest(
+        spec=spec,
+        suites=suites,
+        tools=tools,
+        manifest=_manifest(identity, transcriber, judge, suites),
+        folder=folder,
+        only_stored=model is None,
+    )
+    with RunProgress(quiet=quiet) as progress:
+        executor: LocalExecutor[Work] = LocalExecutor()
+        return drive(request, executor=executor, progress=progress)
+
+
+def _manifest(model: str, transcriber: Transcriber | None, judge: Judge, suites: list[Suite]) -> Manifest:
+    from aqaa_eval.metrics.normaliser import NORMALISER_VERSION
+
+    return Manifest(
+        model=model,
+        asr=transcriber.identity if transcriber else "none",
+        judge=judge.identity,
+        normaliser=NORMALISER_VERSION,
+        suites={suite.card.id: suite.data_hash for suite in suites},
+        versions=_versions(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for package in _VERSIONED:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool) -> ExitCode:
+    """Write the page, print the table (or JSON) and say how complete the run is."""
+    from aqaa_eval.engine.load import load_run
+    from aqaa_eval.reports.html import write_report
+    from aqaa_eval.reports.summary import summarise
+
+    log = load_run(folder.path)
+    summary = summarise(log)
+    page = write_report(log)
+    if as_json:
+        from aqaa_eval.reports.table import to_json
+
+        print(json.dumps({"run": str(folder.path), **to_json(summary)}, indent=1, ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        from aqaa_eval.reports.table import print_table
+
+        print_table(summary, Console(width=None if sys.stdout.isatty() else 120))
+    print(f"report: {page}", file=sys.stderr)
+    return _completeness(outcome, folder.path)
+
+
+def _completeness(outcome: Outcome | None, path: Path) -> ExitCode:
+    if outcome is None:
+        return ExitCode.PASSED
+    broken = {kind: n for kind, n in outcome.failures.items() if kind in BREAKS}
+    if broken:
+        told = ", ".join(f"{n} {kind}" for kind, n in broken.items())
+        print(f"incomplete: {told}; the same command asks these again", file=sys.stderr)
+        return ExitCode.INCOMPLETE
+    if outcome.n_finished < outcome.n_planned:
+        print(f"incomplete: {outcome.n_finished} of {outcome.n_planned} conversations in {path}", file=sys.stderr)
+        return ExitCode.INCOMPLETE
+    return ExitCode.PASSED

@@ -1,0 +1,64 @@
+"""`aqaa-eval`: the verbs, and the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from aqaa_eval.cli import doctor, fetch, listing, report, run, score, validate
+from aqaa_eval.core.errors import AqaaError, ExitCode
+
+app = typer.Typer(
+    name="aqaa-eval",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=(
+        "Evaluate voice models that hear a spoken question and answer in speech.\n\n"
+        "Start with `aqaa-eval run --model cascade --limit 2`: it asks, listens, scores and writes report.html. "
+        "Give the same command again to go on where it stopped.\n\n"
+        "Exit codes: 0 done, 2 wrong usage, 3 run incomplete. `--debug` before the verb shows tracebacks."
+    ),
+)
+app.command(name="run")(run.run)
+app.command(name="score")(score.score)
+app.command(name="report")(report.report)
+app.command(name="list")(listing.list_names)
+app.command(name="fetch")(fetch.fetch)
+app.command(name="doctor")(doctor.doctor)
+app.add_typer(validate.app, name="validate")
+
+
+@app.callback()
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    if debug:
+        os.environ["AQAA_EVAL_DEBUG"] = "1"
+    if version:
+        from aqaa_eval import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point: one clear message per error, no traceback unless asked for."""
+    try:
+        app()
+    except AqaaError as error:
+        _tell(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _tell("stopped; give the same command again to go on", ExitCode.INCOMPLETE)
+
+
+def _tell(message: str, code: ExitCode) -> None:
+    if os.environ.get("AQAA_EVAL_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    print(f"aqaa-eval: {message}", file=sys.stderr)
+    sys.exit(int(code))

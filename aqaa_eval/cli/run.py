@@ -1,0 +1,120 @@
+"""`aqaa-eval run`: ask, listen, score, report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from aqaa_eval.core.runspec import RunSpec
+
+
+def run(
+    model: Annotated[str | None, typer.Option(help="Model under test, such as cascade or fake:echo.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option(help="Suite, set of suites or folder; repeat it or separate by commas.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Conversations per suite at the most.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="How often each conversation is put to the model.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed that all others come from.")] = None,
+    asr: Annotated[
+        str | None,
+        typer.Option(help="whisper:base, whisper:/path/to/large-v3.pt, or none. [default: whisper:base if it is here]"),
+    ] = None,
+    judge: Annotated[str | None, typer.Option(help="Who scores. [default: checks]")] = None,
+    speech_mos: Annotated[
+        str | None, typer.Option(help="distillmos, dnsmos, both by comma, or none. [default: those that are here]")
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Text that checks read: audio (the transcript) or text (the model's own).")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Setting of the model, name=value.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML with the same fields; flags win.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/MODEL-HASH OF THE SPEC]")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and leave.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Put the suites to a model, score its spoken answers and write report.html.
+
+    The same command again goes on where it stopped: nothing finished is asked twice.
+
+        aqaa-eval run --model cascade --suite gaming --limit 2
+
+        aqaa-eval run --model fake:echo --asr none --speech-mos none
+    """
+    from aqaa_eval import catalog
+    from aqaa_eval.cli.config import default_folder, make_spec, names_of, parse_options
+
+    flags: dict[str, Any] = {
+        "model": model,
+        "suites": [name for part in suite for name in names_of(part)] if suite else None,
+        "limit": limit,
+        "repeats": repeats,
+        "seed": seed,
+        "asr": asr,
+        "judge": judge,
+        "speech_mos": names_of(speech_mos) if speech_mos is not None else None,
+        "channel": channel,
+        "model_options": parse_options(set_) if set_ else None,
+    }
+    spec = _with_defaults(make_spec(flags, config), given={name for name, value in flags.items() if value is not None})
+    suites = catalog.make_suites(spec.suites)
+    if dry_run:
+        _show_plan(spec, suites, out or default_folder(spec), as_json=json_)
+        return
+    from aqaa_eval.cli.execute import conclude, execute
+    from aqaa_eval.engine.folder import RunFolder
+
+    folder = RunFolder(out or default_folder(spec))
+    folder.create()
+    folder.refuse_other_spec(spec)
+    chosen = catalog.make_model(spec)
+    outcome = execute(spec, suites, folder, model=chosen, stored_model="", quiet=quiet)
+    code = conclude(folder, outcome, as_json=json_)
+    raise typer.Exit(int(code))
+
+
+def _with_defaults(spec: RunSpec, *, given: set[str]) -> RunSpec:
+    """Defaults that depend on the machine; what was left out for want of weights is said."""
+    from aqaa_eval import catalog
+
+    changes: dict[str, Any] = {}
+    if "asr" not in given and "asr" not in spec.model_fields_set:
+        changes["asr"] = catalog.default_asr()
+        if changes["asr"] == "none":
+            print(
+                "warning: no ASR weights here, so answers are stored and not scored: "
+                "`aqaa-eval fetch whisper:base`, then the same command",
+                file=sys.stderr,
+            )
+    if "speech_mos" not in given and "speech_mos" not in spec.model_fields_set:
+        changes["speech_mos"] = catalog.default_speech_mos()
+    return spec.model_copy(update=changes)
+
+
+def _show_plan(spec: RunSpec, suites: list[Any], folder: Path, *, as_json: bool) -> None:
+    from aqaa_eval.engine.plan import make_plan
+
+    jobs = make_plan(spec, suites)
+    turns = [turn for job in jobs for turn in job.sample.turns]
+    plan = {
+        "model": spec.model,
+        "asr": spec.asr,
+        "judge": spec.judge,
+        "speech_mos": list(spec.speech_mos),
+        "folder": str(folder),
+        "conversations": {suite.card.id: sum(job.sample.suite == suite.card.id for job in jobs) for suite in suites},
+        "n_conversations": len(jobs),
+        "n_turns": len(turns),
+        "question_audio_s": round(sum(turn.audio.duration_s or 0.0 for turn in turns), 1),
+    }
+    if as_json:
+        print(json.dumps(plan, indent=1))
+        return
+    for name, value in plan.items():
+        print(f"{name:18} {value}")
