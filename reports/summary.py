@@ -1,0 +1,194 @@
+"""The figures of a run: one estimate per suite and metric, failures by kind, latency; and the whole run in one row.
+
+Pure: the same log gives the same summary. Conversations ("suite/sample") are the unit of resampling, over their turns
+and repeats, since answers to one conversation resemble each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aqaa_eval.core.attempt import Estimate, Score, Status
+from aqaa_eval.core.failure import Failure
+from aqaa_eval.core.runlog import AttemptLog, RunLog
+from aqaa_eval.metrics.uncertainty import mean_estimate, ratio_estimate
+from aqaa_eval.reports.latency import Latency, latency_of
+from aqaa_eval.reports.macro import Counts, macro_estimate
+
+METRICS = ("mos", "content", "delivery", "speech", "noise", "fidelity")
+"""In the order of a reader's interest; a metric that is not named here comes after them, by name."""
+
+RATIO_METRICS = frozenset({"fidelity"})
+"""Pooled as a sum of errors over a sum of words; all others are means of values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSummary:
+    """One suite, or the whole run.
+
+    Attributes:
+        suite: id of the suite; "overall" for the whole run.
+        title: what people call it.
+        n_attempts: conversations put to the model, repeats counted apart.
+        n_conversations: different conversations among them.
+        n_turns: questions put to the model.
+        n_unjudged: attempts without any score (the run was cut, or no judge was asked for).
+        metrics: by name, in the order of `METRICS`; a metric nothing asked for is absent.
+        failures: turns with that kind of failure, the most frequent first; a judge's failure on a whole conversation
+            counts once.
+        latency: of the answers.
+    """
+
+    suite: str
+    title: str
+    n_attempts: int
+    n_conversations: int
+    n_turns: int
+    n_unjudged: int
+    metrics: Mapping[str, Estimate]
+    failures: Mapping[Failure, int]
+    latency: Latency
+
+    @property
+    def n_failures(self) -> int:
+        """All failures, of every kind."""
+        return sum(self.failures.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A run in figures.
+
+    Attributes:
+        model: identity of the model under test.
+        n_attempts: conversations that were put to the model.
+        n_planned: conversations that the run's spec asks for.
+        overall: the whole run; its estimates are means over the suites, each suite counting the same.
+        suites: in the order of the run.
+    """
+
+    model: str
+    n_attempts: int
+    n_planned: int
+    overall: GroupSummary
+    suites: tuple[GroupSummary, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """True if every planned conversation was begun and judged."""
+        return self.n_attempts >= self.n_planned and not self.overall.n_unjudged
+
+    @property
+    def n_suites_scored(self) -> int:
+        """Suites with a fused MOS: those that stand behind the overall one."""
+        return sum("mos" in suite.metrics and suite.metrics["mos"].value is not None for suite in self.suites)
+
+
+def summarise(log: RunLog) -> Summary:
+    """Reduce a run to its figures."""
+    by_suite: dict[str, list[AttemptLog]] = {suite: [] for suite in log.cards}
+    for attempt in log.attempts:
+        by_suite.setdefault(attempt.suite, []).append(attempt)
+    suites = tuple(_suite_summary(log, suite, attempts) for suite, attempts in by_suite.items())
+    return Summary(
+        model=log.manifest.model,
+        n_attempts=len(log.attempts),
+        n_planned=log.n_planned,
+        overall=_group("overall", "Overall", log.attempts, _overall_metrics(by_suite)),
+        suites=suites,
+    )
+
+
+def _suite_summary(log: RunLog, suite: str, attempts: Sequence[AttemptLog]) -> GroupSummary:
+    scores = _scores_by_metric(attempts)
+    metrics = {metric: _estimate(metric, found) for metric, found in scores.items()}
+    return _group(suite, log.cards[suite].title if suite in log.cards else suite, attempts, metrics)
+
+
+def _group(suite: str, title: str, attempts: Sequence[AttemptLog], metrics: Mapping[str, Estimate]) -> GroupSummary:
+    return GroupSummary(
+        suite=suite,
+        title=title,
+        n_attempts=len(attempts),
+        n_conversations=len({_conversation(attempt) for attempt in attempts}),
+        n_turns=sum(len(attempt.turns) for attempt in attempts),
+        n_unjudged=sum(not attempt.scores for attempt in attempts),
+        metrics=metrics,
+        failures=count_failures(attempts),
+        latency=latency_of(attempts),
+    )
+
+
+def failures_of(attempt: AttemptLog) -> list[Failure]:
+    """The failures of one attempt, each kind once per turn; what is said of the whole conversation comes last."""
+    found: list[Failure] = []
+    for index, turn in enumerate(attempt.turns):
+        kinds = [turn.failure, turn.transcript.failure if turn.transcript else None]
+        kinds += [score.failure for score in attempt.scores if score.turn == index]
+        found += dict.fromkeys(kind for kind in kinds if kind)
+    whole = dict.fromkeys(score.failure for score in attempt.scores if score.turn is None and score.failure)
+    return found + [kind for kind in whole if kind not in found]
+
+
+def count_failures(attempts: Iterable[AttemptLog]) -> dict[Failure, int]:
+    """Failures by kind, the most frequent first, equals by name."""
+    counts = Counter(kind for attempt in attempts for kind in failures_of(attempt))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0].value)))
+
+
+def _conversation(attempt: AttemptLog) -> str:
+    return f"{attempt.suite}/{attempt.sample}"
+
+
+Found = list[tuple[str, Score]]
+"""Scores of one metric, each with its conversation."""
+
+
+def _scores_by_metric(attempts: Iterable[AttemptLog]) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    for attempt in attempts:
+        for score in attempt.scores:
+            found.setdefault(score.metric, []).append((_conversation(attempt), score))
+    known = [metric for metric in METRICS if metric in found]
+    return {metric: found[metric] for metric in known + sorted(found.keys() - set(METRICS))}
+
+
+def _pairs(metric: str, found: Found) -> dict[str, list[tuple[float, float]]]:
+    """(numerator, denominator) of each scored value by conversation; a ratio over no words says nothing."""
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for conversation, score in found:
+        if score.value is None:
+            continue
+        weight = score.weight if metric in RATIO_METRICS else 1.0
+        if weight > 0:
+            pairs.setdefault(conversation, []).append((score.value * weight, weight))
+    return pairs
+
+
+def _counts(found: Found, pairs: Mapping[str, Sequence[object]]) -> Counts:
+    n_failed = sum(score.status is Status.FAILED for _, score in found)
+    return Counts(unscored=len(found) - n_failed - sum(map(len, pairs.values())), failed=n_failed)
+
+
+def _estimate(metric: str, found: Found) -> Estimate:
+    pairs = _pairs(metric, found)
+    counts = _counts(found, pairs)
+    if metric in RATIO_METRICS:
+        return ratio_estimate(pairs, unscored=counts.unscored, failed=counts.failed)
+    values = {conversation: [numerator for numerator, _ in those] for conversation, those in pairs.items()}
+    return mean_estimate(values, unscored=counts.unscored, failed=counts.failed)
+
+
+def _overall_metrics(by_suite: Mapping[str, Sequence[AttemptLog]]) -> dict[str, Estimate]:
+    found = {suite: _scores_by_metric(attempts) for suite, attempts in by_suite.items()}
+    names = {metric for scores in found.values() for metric in scores}
+    ordered = [metric for metric in METRICS if metric in names] + sorted(names - set(METRICS))
+    overall = {}
+    for metric in ordered:
+        pairs = {suite: _pairs(metric, scores[metric]) for suite, scores in found.items() if metric in scores}
+        every = [item for scores in found.values() for item in scores.get(metric, ())]
+        scored = {key: value for those in pairs.values() for key, value in those.items()}
+        overall[metric] = macro_estimate(pairs, _counts(every, scored))
+    return overall
