@@ -52,8 +52,11 @@ class Audio:
 
     @cached_property
     def pcm16(self) -> NDArray[np.int16]:
-        """The samples as 16-bit integers, clipped at full scale: what is stored and hashed."""
-        return (np.clip(self.samples, -1.0, 1.0) * np.float32(32767.0)).round().astype(np.int16)
+        """The samples as 16-bit integers, clipped at full scale: what is stored and hashed.
+
+        The scale is libsndfile's 32,768, so that 16-bit sound comes back as it went.
+        """
+        return np.clip((self.samples * np.float32(32768.0)).round(), -32768, 32767).astype(np.int16)
 
     @cached_property
     def content_hash(self) -> str:
@@ -165,11 +168,18 @@ def _decode(encoded: bytes, label: str, max_duration_s: float) -> tuple[NDArray[
 def _refuse_truncated(encoded: bytes, label: str) -> None:
     if encoded[:4] == b"RIFF" and encoded[8:12] == b"WAVE":
         _refuse_cut_wav(encoded, label)
-    elif encoded[:4] == b"OggS":
-        last_page = encoded.rfind(b"OggS")
-        is_end_of_stream = len(encoded) > last_page + 5 and encoded[last_page + 5] & 4
-        if not is_end_of_stream:
-            raise AudioError(f"{label}: truncated, the last Ogg page does not end the stream")
+    elif encoded[:4] == b"OggS" and not _ends_with_last_ogg_page(encoded):
+        raise AudioError(f"{label}: truncated, the last Ogg page is cut or does not end the stream")
+
+
+def _ends_with_last_ogg_page(encoded: bytes) -> bool:
+    """Whether the file ends with a whole page that carries the end-of-stream flag (RFC 3533)."""
+    page = encoded[encoded.rfind(b"OggS") :]
+    if len(page) < 27:
+        return False
+    n_segments, ends_stream = page[26], page[5] & 4
+    n_bytes = 27 + n_segments + sum(page[27 : 27 + n_segments])
+    return bool(ends_stream) and len(page) >= n_bytes
 
 
 def _refuse_cut_wav(encoded: bytes, label: str) -> None:

@@ -212,7 +212,8 @@ class Counted:
         with calls.open("a") as file:
             file.write(query.key + "\\n")
         return model.answer(query)
-drive(request(root / sys.argv[2], Counted(), suite=ToneSuite(folder=root / "data", n_samples=8), transcriber=CountingTranscriber()))
+suite = ToneSuite(folder=root / "data", n_samples=8)
+drive(request(root / sys.argv[2], Counted(), suite=suite, transcriber=CountingTranscriber()))
 """
 
 
