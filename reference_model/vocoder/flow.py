@@ -25,7 +25,7 @@ from aqaa_eval.reference_model.vocoder.length_regulator import (
     read_on_grid,
     stretch,
 )
-from aqaa_eval.reference_model.vocoder.unet import Estimator
+from aqaa_eval.reference_model.vocoder.unet import N_NORM_GROUPS, Estimator
 
 GUIDANCE = 0.7  # velocity = (1 + GUIDANCE) conditional - GUIDANCE unconditional
 N_STEPS = 10
@@ -139,6 +139,7 @@ class Flow(nn.Module):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
+        _check_config(config)
         self.config = config
         self.input_embedding = nn.Embedding(config.vocab, config.dim)
         self.spk_embed_affine_layer = nn.Linear(config.speaker_dim, config.n_mels)
@@ -226,6 +227,15 @@ class Flow(nn.Module):
         """`speak` a whole utterance, with upstream's arguments."""
         query = FlowQuery(token=token, prompt_token=prompt_token, prompt_feat=prompt_feat, embedding=embedding)
         return self.speak(query, z, n_timesteps)
+
+
+def _check_config(config: FlowConfig) -> None:
+    if config.dim % config.heads or config.dim % 2:
+        raise ValueError(f"dim ({config.dim}) must be even and a multiple of heads ({config.heads})")
+    if any(width % N_NORM_GROUPS for width in config.channels):
+        raise ValueError(f"channels {config.channels} must be multiples of {N_NORM_GROUPS}, the groups of GroupNorm")
+    if not config.input_frame_rate_hz > 0:
+        raise ValueError(f"input_frame_rate_hz ({config.input_frame_rate_hz}) must be above 0: codes per second")
 
 
 def _check(query: FlowQuery, config: FlowConfig) -> None:

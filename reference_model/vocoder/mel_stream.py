@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-
 FRAMES_PER_PAIR = 2
 
 
