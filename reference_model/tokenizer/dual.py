@@ -106,12 +106,15 @@ class DualTokenizer(nn.Module):
         return tokenizer
 
     @classmethod
-    def from_published(cls, folder: Path, *, semantic: Literal["torch", "onnx"] = "torch") -> Self:
+    def from_published(
+        cls, folder: Path, *, config: HasTokenizerSizes | None = None, semantic: Literal["torch", "onnx"] = "torch"
+    ) -> Self:
         """Loads the published tokenizer folder.
 
         Args:
             folder: holds `linguistic_tokenizer.npy`, `speech_tokenizer_v1.onnx` and, in some folder below, Paraformer's
                 `model.pt` beside its `am.mvn`.
+            config: sizes; the published ones if not given.
             semantic: convert the ONNX file to PyTorch, or run it through onnxruntime.
 
         Raises:
@@ -119,11 +122,18 @@ class DualTokenizer(nn.Module):
         """
         onnx_path = _only(folder, "speech_tokenizer_v1.onnx")
         paraformer = _only(folder, "am.mvn").parent
+        sizes = config.linguistic if config else LinguisticConfig()
+        semantic_sizes = config.semantic if config else SemanticConfig()
+        coder = (
+            load_semantic_onnx(onnx_path, semantic_sizes)
+            if semantic == "torch"
+            else OnnxSemantic(onnx_path, n_mels=semantic_sizes.n_mels)
+        )
         return cls(
-            linguistic=load_linguistic(_only(paraformer, "model.pt")),
-            semantic=load_semantic_onnx(onnx_path) if semantic == "torch" else OnnxSemantic(onnx_path),
+            linguistic=load_linguistic(_only(paraformer, "model.pt"), sizes),
+            semantic=coder,
             cmvn=load_cmvn(paraformer / "am.mvn"),
-            codebook=load_codebook(_only(folder, "linguistic_tokenizer.npy")),
+            codebook=load_codebook(_only(folder, "linguistic_tokenizer.npy"), sizes),
         )
 
     def encode(self, wav: Waveform, sample_rate_hz: int, *, trim: bool = False, name: str = "audio") -> list[int]:

@@ -68,10 +68,10 @@ def _conv_parts(node: Any) -> list[tuple[str, str]]:
 
 
 def _weights_of(node: Any, arrays: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """The weights that a node other than a convolution reads; numbers and single values are constants, not weights."""
+    """The weights that a node other than a convolution reads; whole or single numbers are constants."""
     for position, name in enumerate(node.input):
         array = arrays.get(name)
-        if array is None or array.numel() < 2:
+        if array is None or array.numel() < 2 or not array.is_floating_point():
             continue
         if name.endswith(_POSITIONS):
             yield f"encoder.{_POSITIONS}", array
