@@ -1,0 +1,1 @@
+"""Benchmarks, not tests: `make bench` prints them with the machine named. Compare ratios within one run."""

@@ -1,0 +1,32 @@
+"""`make bench`: every benchmark, as Markdown tables on stdout."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from tests.bench import harness
+
+
+def machine() -> str:
+    """The machine in one line."""
+    cpu = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    return f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+
+
+def main() -> None:
+    """Run them all."""
+    print(f"Machine: {machine()}\n")
+    harness.main()
+
+
+if __name__ == "__main__":
+    main()

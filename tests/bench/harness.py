@@ -1,0 +1,93 @@
+"""What the harness itself costs: start-up, a run of two items, CPU per sample."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from aqaa_eval.core.audio import Audio, encode_audio
+
+COMMAND = str(Path(sys.executable).with_name("aqaa-eval"))
+PLAIN = ("--asr", "none", "--speech-mos", "none", "--quiet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """One process: wall and CPU seconds, and the peak of its memory."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+
+def cost_of(arguments: list[str]) -> Cost:
+    """Run a process and account for it."""
+    began = time.perf_counter()
+    process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"aqaa-eval {' '.join(arguments)} ended with status {status}")
+    return Cost(
+        wall_s=time.perf_counter() - began, cpu_s=usage.ru_utime + usage.ru_stime, peak_mib=usage.ru_maxrss / 1024
+    )
+
+
+def median_wall(arguments: list[str], *, n: int = 9) -> float:
+    """Median wall seconds of n processes after one warm-up."""
+    cost_of(arguments)
+    return statistics.median(cost_of(arguments).wall_s for _ in range(n))
+
+
+def write_suite(folder: Path, *, n_samples: int) -> Path:
+    """A suite of n conversations of one turn, each a 3 s WAV of its own at 16 kHz."""
+    (folder / "audio").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    t_s = np.arange(48_000) / 16_000
+    with (folder / "samples.jsonl").open("w") as manifest:
+        for number in range(n_samples):
+            wave = 0.2 * np.sin(2 * np.pi * (150 + number % 200) * t_s) + 0.01 * rng.standard_normal(48_000)
+            audio = Audio(samples=wave.astype(np.float32), sample_rate_hz=16_000)
+            name = f"audio/s{number:05d}.wav"
+            (folder / name).write_bytes(encode_audio(audio, container="WAV"))
+            turn = {"audio": name, "text": "tone", "language": "en", "duration_s": 3.0}
+            manifest.write(json.dumps({"id": f"s{number:05d}", "turns": [turn]}) + "\n")
+    (folder / "card.yaml").write_text(
+        "id: bench\ntitle: Bench\nmeasures: nothing\nlanguages: [en]\nweights: {content: 1.0}\n"
+        "scoring: none\nlicence: Apache-2.0\nsource: made by the benchmark\nversion: '1'\n"
+    )
+    return folder
+
+
+def main(*, n_samples: int = 1000) -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as root:
+        here = Path(root)
+        help_s = median_wall(["--help"])
+        two = ["run", "--model", "fake:echo", "--suite", "gaming", "--limit", "2", *PLAIN, "--out"]
+        runs = [cost_of([*two, str(here / f"two{number}")]).wall_s for number in range(6)]
+        suite = str(write_suite(here / "suite", n_samples=n_samples))
+        echo = ["run", "--model", "fake:echo", "--suite", suite, *PLAIN]
+        few = cost_of([*echo, "--limit", "100", "--out", str(here / "few")])
+        many = cost_of([*echo, "--out", str(here / "many")])
+    per_sample_ms = (many.cpu_s - few.cpu_s) / (n_samples - 100) * 1e3
+    print("| harness | measured | target |")
+    print("|---|---|---|")
+    print(f"| `aqaa-eval --help`, median of 9 | {help_s:.2f} s | 0.25 s |")
+    print(f"| a run of two items, `fake:echo`, no ASR, median of 5 | {statistics.median(runs[1:]):.2f} s | 1 s |")
+    print(
+        f"| CPU per sample, `fake:echo`, 3 s of WAV in and out, {n_samples} samples | {per_sample_ms:.2f} ms | 2 ms |"
+    )
+    print(f"| peak memory of that run | {many.peak_mib:.0f} MiB | |")
+
+
+if __name__ == "__main__":
+    main()
