@@ -261,3 +261,45 @@ def parse_answer(ids: Sequence[int], layout: Layout, vocabulary: Vocabulary) -> 
     return ParsedAnswer(
         text_ids=tuple(text), segments=tuple(Segment(text_ids=tuple(t), codes=tuple(c)) for t, c in segments)
     )
+
+
+def write_answer(segments: Sequence[Segment], layout: Layout, vocabulary: Vocabulary) -> list[int]:
+    """Writes an answer in a layout; `parse_answer` is its inverse.
+
+    Args:
+        segments: voice states in order; each needs whole groups of codes, and text unless the layout is audio_only.
+        layout: how text and audio alternate.
+        vocabulary: gives the audio ids.
+
+    Returns:
+        token ids, from the first after the prompt to `<|EOT|>`.
+
+    Raises:
+        ValueError: a segment cannot be written in this layout.
+    """
+    ids: list[int] = []
+    if layout.n_text is None:
+        ids += [token for segment in segments for token in segment.text_ids]
+    for segment in segments:
+        audio = vocabulary.audio_ids(segment.codes)
+        if layout.interleaves:
+            audio = _interleave(segment.text_ids, audio, layout)
+        ids += [AUDIO_START, *audio, AUDIO_END]
+    ids.append(EOT)
+    parse_answer(ids, layout, vocabulary)
+    return ids
+
+
+def _interleave(text_ids: Sequence[int], audio: Sequence[int], layout: Layout) -> list[int]:
+    n_text, n_audio = layout.n_text or 0, layout.n_audio
+    n_blocks = len(text_ids) // n_text
+    if len(audio) < n_blocks * n_audio:
+        raise ValueError(
+            f"{len(text_ids)} text tokens fill {n_blocks} blocks of {layout.name}, needing {n_blocks * n_audio} audio "
+            f"tokens, and there are {len(audio)}: the speech must not end before the text does"
+        )
+    ids: list[int] = []
+    for block in range(n_blocks):
+        ids += text_ids[block * n_text : (block + 1) * n_text]
+        ids += audio[block * n_audio : (block + 1) * n_audio]
+    return [*ids, *text_ids[n_blocks * n_text :], TEXT_END, *audio[n_blocks * n_audio :]]
