@@ -1,1 +1,1 @@
-"""."""
+"""Speech to text, with silence, loops and hallucinations named."""
