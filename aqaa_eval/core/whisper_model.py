@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,4 +55,15 @@ def load_whisper(path: Path, *, device: str = "cpu") -> Whisper:
         heads = whisper._ALIGNMENT_HEADS.get(name)
         if heads:
             model.set_alignment_heads(heads)
+    _open_tokenizer(model)
     return model.eval()
+
+
+def _open_tokenizer(model: Whisper) -> None:
+    """Have whisper read its vocabulary once, here: it leaves the file to the garbage collector, which warns of it."""
+    from whisper.tokenizer import get_tokenizer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        # A model for one language ignores the number of languages; a tiny one of a test has no sensible number.
+        get_tokenizer(model.is_multilingual, num_languages=max(model.num_languages, 1))

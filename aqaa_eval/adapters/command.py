@@ -1,0 +1,158 @@
+"""Any program as a model: it reads the conversation as JSON and WAV files, and writes a WAV file.
+
+One process per turn, without a shell, in the current folder. The protocol:
+
+- standard input is one JSON object: `key` (name of the turn), `seed`, `output_audio` and `output_text` (absolute paths
+  to write to), and `messages`, oldest first, each with `role` ("user" or "assistant"), `audio` (absolute path of a
+  16-bit mono WAV file, or null) and `text` (what the assistant wrote earlier, or null). The last message is the
+  question;
+- the program writes its answer to `output_audio` (WAV, FLAC, Ogg or MP3) and, if it has its own text, that as UTF-8 to
+  `output_text`, and exits with 0. No audio file is an answer without sound;
+- another exit code is an error of the model; the last line on standard error becomes its reason.
+
+Arguments may follow the program: `--model "command:python answer.py --voice b"`. The time that is reported holds the
+start of the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aqaa_eval.adapters.options import option, refuse_unknown
+from aqaa_eval.core.attempt import Query, Response, Timing
+from aqaa_eval.core.audio import Audio, encode_audio, read_audio
+from aqaa_eval.core.errors import AudioError, ModelError, ModelTimeout, UsageError
+from aqaa_eval.core.runspec import OptionValue
+
+_SETTINGS = {"timeout_s": "seconds that one turn may take, 120 if not given"}
+
+
+def build(argument: str, options: Mapping[str, OptionValue]) -> CommandModel:
+    """Make it from "PROGRAM ARG...", quoted as in a shell.
+
+    Raises:
+        UsageError: no program, one that cannot be run, or an unknown setting.
+    """
+    refuse_unknown("command", options, _SETTINGS)
+    timeout_s = option(options, "timeout_s", 120.0)
+    if timeout_s <= 0:
+        raise UsageError(f"command: timeout_s must be above 0, got {timeout_s:g}")
+    try:
+        words = shlex.split(argument)
+    except ValueError as error:
+        raise UsageError(f"command:{argument}: {error}; quote it as in a shell") from error
+    if not words:
+        raise UsageError("command: which program? Write --model command:./answer.sh")
+    program = shutil.which(words[0])
+    if program is None:
+        raise UsageError(
+            f"command: {words[0]} is not an executable program; give a path (./answer.sh) and set its x bit"
+        )
+    return CommandModel(command=(str(Path(program).absolute()), *words[1:]), timeout_s=timeout_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandModel:
+    """Runs the program once per turn.
+
+    Attributes:
+        command: absolute path of the program, and its arguments.
+        timeout_s: seconds that one turn may take.
+    """
+
+    command: tuple[str, ...]
+    timeout_s: float = 120.0
+
+    @property
+    def identity(self) -> str:
+        """The command line, and a hash over those of its words that are files: another script is another model."""
+        digest = hashlib.sha256()
+        for word in self.command:
+            path = Path(word)
+            digest.update(path.read_bytes() if path.is_file() else word.encode())
+        return f"command:{shlex.join((Path(self.command[0]).name, *self.command[1:]))}@{digest.hexdigest()[:8]}"
+
+    def answer(self, query: Query) -> Response:
+        """Put one turn to the program.
+
+        Raises:
+            ModelTimeout: it took too long; it and what it started were ended.
+            ModelError: it failed, or wrote something that is no recording.
+        """
+        with tempfile.TemporaryDirectory(prefix="aqaa-command-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            request = _write_request(query, folder)
+            start = time.perf_counter()
+            self._run(request)
+            total_s = time.perf_counter() - start
+            audio, text = _read_answer(folder)
+        return Response(audio=audio, text=text, timing=Timing(first_audio_s=None, total_s=total_s))
+
+    def _run(self, request: bytes) -> None:
+        try:
+            # Its own session, so that a timeout ends its children too.
+            process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ModelError(f"{self.command[0]}: cannot be started ({error.strerror})") from error
+        with process:
+            try:
+                _, stderr = process.communicate(request, timeout=self.timeout_s)
+            except subprocess.TimeoutExpired as error:
+                raise ModelTimeout(f"{self.command[0]}: no answer within {self.timeout_s:g} s (timeout_s)") from error
+            finally:
+                _end_session(process)
+        if process.returncode:
+            lines = stderr.decode(errors="replace").split("\n")
+            reason = next((line.strip() for line in reversed(lines) if line.strip()), "nothing on standard error")
+            raise ModelError(f"{self.command[0]}: exit code {process.returncode}: {reason[:500]}")
+
+
+def _end_session(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _write_request(query: Query, folder: Path) -> bytes:
+    messages = []
+    for index, message in enumerate(query.messages):
+        path = folder / f"{index:02d}-{message.role}.wav"
+        if message.audio is not None:
+            path.write_bytes(encode_audio(message.audio, container="WAV"))
+        audio = str(path) if message.audio is not None else None
+        messages.append({"role": message.role, "audio": audio, "text": message.text})
+    request = {
+        "key": query.key,
+        "seed": query.seed,
+        "messages": messages,
+        "output_audio": str(folder / "answer.wav"),
+        "output_text": str(folder / "answer.txt"),
+    }
+    return json.dumps(request, ensure_ascii=False).encode()
+
+
+def _read_answer(folder: Path) -> tuple[Audio | None, str | None]:
+    sound, words = folder / "answer.wav", folder / "answer.txt"
+    try:
+        audio = read_audio(sound, name="the program's answer.wav") if sound.exists() else None
+        text = words.read_text(encoding="utf-8").strip() if words.exists() else None
+    except (AudioError, OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"the program's answer cannot be read: {error}") from error
+    return audio, text
