@@ -88,7 +88,10 @@
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     return element;
   };
-  const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  const clock = (now, length) => (
+    length < 60 ? `${now.toFixed(1)} / ${length.toFixed(1)} s` : `${minutes(now)} / ${minutes(length)}`
+  );
   const playButton = (name) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -124,7 +127,7 @@
       played.style.clipPath = `inset(0 ${100 * (1 - share)}% 0 0)`;
       seek.value = audio.currentTime;
       seek.setAttribute("aria-valuetext", `${audio.currentTime.toFixed(1)} of ${length.toFixed(1)} seconds`);
-      time.textContent = `${clock(audio.currentTime)} / ${clock(length)}`;
+      time.textContent = clock(audio.currentTime, length);
       button.setAttribute("aria-pressed", String(!audio.paused));
       if (!audio.paused) requestAnimationFrame(show);
     };
