@@ -187,6 +187,7 @@ def config_values(config: ModelConfig) -> dict[str, Any]:
 
 def state_dict_of(model: StepAudioAQAA) -> dict[str, Tensor]:
     """Gives all weights of all parts under the names of the one-folder form."""
+    model.backbone.separate_projections()
     parts: dict[str, nn.Module] = {
         "": model.backbone,
         "tokenizer.": model.tokenizer,
@@ -269,7 +270,7 @@ def _fill_step1(model: Step1ForCausalLM, own: Mapping[str, StoredTensor], option
     """Loads shard by shard, each tensor straight to its place, so that the CPU holds one shard at most."""
     if options.device_map is None:
         load_shards(model, own, placement=Placement(dtype=options.dtype))
-        _tie(model)
+        model.tie_head()
         return model.eval()
     from accelerate import dispatch_model, infer_auto_device_map
 
@@ -289,14 +290,9 @@ def _fill_step1(model: Step1ForCausalLM, own: Mapping[str, StoredTensor], option
         return places[owner]
 
     load_shards(model, own, placement=Placement(dtype=options.dtype, device_of=device_of))
-    _tie(model)
+    model.tie_head()
     dispatched: Step1ForCausalLM = dispatch_model(model.eval(), device_map=device_map)
     return dispatched
-
-
-def _tie(model: Step1ForCausalLM) -> None:
-    if model.config.tie_word_embeddings:
-        model.lm_head.weight = model.model.embed_tokens.weight
 
 
 def assemble(

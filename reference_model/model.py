@@ -304,6 +304,7 @@ def random_backbone(config: ModelConfig, seed: int) -> Step1ForCausalLM:
     with torch.device("meta"):
         backbone = Step1ForCausalLM(config.step1)
     backbone.to_empty(device="cpu")
+    backbone.tie_head()
     with torch.no_grad():
         for parameter in backbone.parameters():
             if parameter.ndim == 1:

@@ -1,6 +1,6 @@
 """Choosing one token from the logits of one row: temperature, top-k, top-p and the repetition rule.
 
-Every row draws from a generator of its own, one number per token, so what else is in the batch cannot change it.
+Every row draws from a generator of its own, so what else is in the batch cannot change it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def choose(logits_W: Tensor, sampling: Sampling, generator: torch.Generator) -> 
     Args:
         logits_W: logits of the tokens that may come.
         sampling: how to draw.
-        generator: this row's own; one number is taken from it.
+        generator: this row's own.
 
     Returns:
         A place in 0..W-1.
@@ -95,17 +95,26 @@ def choose(logits_W: Tensor, sampling: Sampling, generator: torch.Generator) -> 
         return int(logits_W.argmax())
     scaled_W = logits_W.float() / sampling.temperature
     W = scaled_W.shape[0]
+    threshold = _nucleus_edge(scaled_W, sampling)
+    # Gumbel's way of drawing: noise belongs to a token, not to its rank, so rounding in a larger batch, which can swap
+    # the ranks of near-equal tokens, does not change the token drawn.
+    noise_W = torch.empty(W).exponential_(generator=generator).log_()
+    return int((scaled_W - noise_W).masked_fill_(scaled_W < threshold, float("-inf")).argmax())
+
+
+def _nucleus_edge(scaled_W: Tensor, sampling: Sampling) -> float:
+    """Gives the lowest logit that top-k and top-p let through."""
+    W = scaled_W.shape[0]
     limit = min(sampling.top_k or W, W)
-    n = limit if sampling.top_k else min(W, _FIRST_LOOK)
-    best_n, place_n = scaled_W.topk(n)
+    if limit == W and sampling.top_p == 1:
+        return float("-inf")
+    best_n = scaled_W.topk(limit if sampling.top_k else min(W, _FIRST_LOOK)).values
     # Without top-k the probabilities are shares of all W tokens, though only the best n are in hand.
     total = best_n.logsumexp(0) if sampling.top_k else scaled_W.logsumexp(0)
     cumulative_n = (best_n - total).exp().cumsum(0)
-    if n < limit and float(cumulative_n[-1]) < sampling.top_p:
-        best_n, place_n = scaled_W.sort(descending=True)
+    if best_n.shape[0] < limit and float(cumulative_n[-1]) < sampling.top_p:
+        best_n = scaled_W.sort(descending=True).values
         cumulative_n = (best_n - total).exp().cumsum(0)
     # The token that crosses top_p still belongs to the nucleus.
-    n_kept = min(int((cumulative_n < sampling.top_p).sum()) + 1, cumulative_n.shape[0])
-    draw = torch.rand((), generator=generator).item() * float(cumulative_n[n_kept - 1])
-    picked = int(torch.searchsorted(cumulative_n[:n_kept], draw, right=True))
-    return int(place_n[min(picked, n_kept - 1)])
+    n_kept = min(int((cumulative_n < sampling.top_p).sum()) + 1, best_n.shape[0])
+    return float(best_n[n_kept - 1])

@@ -32,6 +32,13 @@ class FusedLinears:
                 layer.weight.data = part
         self._joined = joined
 
+    def separate(self) -> None:
+        """Gives every layer memory of its own again, as files want it."""
+        if self._is_joined():
+            for layer in self._layers:
+                layer.weight.data = layer.weight.detach().clone()
+        self._joined = None
+
     def _is_joined(self) -> bool:
         """A move to another device or type replaces the parameters and leaves the block behind."""
         return self._joined is not None and self._joined.data_ptr() == self._layers[0].weight.data_ptr()

@@ -93,7 +93,11 @@ class Step1ForCausalLM(nn.Module):
         self.config = config
         self.model = Step1Model(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        if config.tie_word_embeddings:
+        self.tie_head()
+
+    def tie_head(self) -> None:
+        """Shares the embedding with the head if the configuration says so; to be repeated after the meta device."""
+        if self.config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
 
     def forward(self, ids_BT: Tensor, mask_BT: Tensor | None = None, cache: KeyValueCache | None = None) -> Tensor:
@@ -103,7 +107,8 @@ class Step1ForCausalLM(nn.Module):
 
     def partial_logits(self, hidden_BD: Tensor, first_id: int, last_id: int) -> Tensor:
         """Gives the logits of the ids first_id..last_id - 1 only, reading only their rows of the head."""
-        return functional.linear(hidden_BD, self.lm_head.weight[first_id:last_id])
+        weight = self.lm_head.weight[first_id:last_id]
+        return functional.linear(hidden_BD.to(weight.device), weight)
 
     def new_cache(self, *, batch_size: int, capacity: int) -> KeyValueCache:
         """Allocates an empty cache in the model's type, on its device.
@@ -136,3 +141,9 @@ class Step1ForCausalLM(nn.Module):
         for layer in self.model.stack():
             layer.self_attn.fused.join()
             layer.mlp.fused.join()
+
+    def separate_projections(self) -> None:
+        """Undoes `join_projections`: to be called before the weights are written."""
+        for layer in self.model.stack():
+            layer.self_attn.fused.separate()
+            layer.mlp.fused.separate()

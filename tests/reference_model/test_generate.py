@@ -185,11 +185,22 @@ def test_top_k_and_top_p_keep_only_the_likeliest() -> None:
 
 
 def test_draws_follow_the_probabilities_beyond_the_first_look() -> None:
-    # 1,000 equal tokens: the nucleus of 0.9 holds 900 of them, more than the 256 looked at first.
+    # 1,000 nearly equal tokens: the nucleus of 0.9 holds 900 of them, more than the 256 looked at first.
     generator = torch.Generator().manual_seed(0)
     sampling = Sampling(temperature=1.0, top_p=0.9)
-    drawn = [choose(torch.zeros(1000), sampling, generator) for _ in range(4000)]
-    assert 850 < len(set(drawn)) <= 901
+    logits = torch.linspace(0.001, 0, 1000)
+    drawn = {choose(logits, sampling, generator) for _ in range(8000)}
+    assert 890 < len(drawn) <= 901
+    assert max(drawn) <= 900
+
+
+def test_the_shares_drawn_are_the_probabilities() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.log(torch.tensor([0.6, 0.1, 0.3])) * 2
+    sampling = Sampling(temperature=2.0, top_p=1.0)
+    drawn = [choose(logits, sampling, generator) for _ in range(4000)]
+    for place, share in enumerate((0.6, 0.1, 0.3)):
+        assert abs(drawn.count(place) / 4000 - share) < 0.03  # more than three standard errors
 
 
 def test_bad_requests_stop_before_any_compute(
