@@ -132,7 +132,7 @@ def anchor_of(key: str) -> str:
     >>> anchor_of("gaming/g03@1")
     'item-gaming-g03-r1'
     >>> anchor_of("gaming/a b")
-    'item-gaming-a-b-42b6f4b2'
+    'item-gaming-a-b-e0fdc34f'
     """
     plain_key = re.fullmatch(r"([a-z0-9_]+)/([A-Za-z0-9_]+)(?:@(\d+))?", key)
     if plain_key:
