@@ -58,11 +58,13 @@ class TokenBlock:
         text_ids: text tokens since the block before.
         codes: merged audio codes since then, whole groups.
         ends_segment: whether `<audio_end>` closed a voice state here.
+        finish: "stop" or "length" in the last block, which holds nothing else; None before.
     """
 
     text_ids: tuple[int, ...] = ()
     codes: tuple[int, ...] = ()
     ends_segment: bool = False
+    finish: str | None = None
 
 
 def check_request(request: Request, model: Step1ForCausalLM) -> None:
@@ -189,8 +191,7 @@ def generate(model: Step1ForCausalLM, vocabulary: Vocabulary, request: Request) 
             if token is not None:
                 answer.append(token)
     return [
-        Generated(ids=tuple(ids), finish="length" if rules.was_cut else "stop")
-        for ids, rules in zip(answers, decoder.rows, strict=True)
+        Generated(ids=tuple(ids), finish=finish_of(rules)) for ids, rules in zip(answers, decoder.rows, strict=True)
     ]
 
 
@@ -233,6 +234,12 @@ def _blocks(decoder: Decoder, vocabulary: Vocabulary, n_codes: int) -> Iterator[
         if len(codes) >= n_codes or token == AUDIO_END:
             yield TokenBlock(text_ids=tuple(text), codes=tuple(codes), ends_segment=token == AUDIO_END)
             text, codes = [], []
+    yield TokenBlock(text_ids=tuple(text), codes=tuple(codes), finish=finish_of(decoder.rows[0]))
+
+
+def finish_of(rules: LayoutRules | FreeRules) -> str:
+    """Says whether the model ended the turn ("stop") or the limit did ("length")."""
+    return "length" if rules.was_cut else "stop"
 
 
 def greedy_ids(model: Step1ForCausalLM, ids_BT: Tensor, n: int) -> Tensor:

@@ -5,6 +5,7 @@ recordings -> DualTokenizer -> prompt -> Step1ForCausalLM -> text ids, audio cod
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -79,12 +80,14 @@ class AnswerChunk:
         audio: float32, [n > 0].
         sample_rate_hz: its sample rate.
         elapsed_s: seconds from the call to this chunk; that of the first is the time to first audio.
+        finish: "stop" or "length" once the last token is decoded, so always in the last chunk; None before.
     """
 
     text: str
     audio: NDArray[np.float32]
     sample_rate_hz: int
     elapsed_s: float
+    finish: str | None
 
 
 class StepAudioAQAA:
@@ -119,6 +122,15 @@ class StepAudioAQAA:
         for part in (self.backbone, self.tokenizer, self.vocoder.flow, self.vocoder.hift):
             part.to(device)
         return self
+
+    def fingerprint(self) -> str:
+        """Identifies sizes, vocabulary and weights: a hash over at most 4,096 evenly spaced numbers of each tensor."""
+        digest = hashlib.sha256(repr(self.config).encode() + self.vocabulary.model_bytes)
+        for part in (self.backbone, self.tokenizer, self.vocoder.flow, self.vocoder.hift):
+            for name, tensor in part.state_dict().items():
+                numbers = tensor.flatten()[:: max(1, tensor.numel() // 4096)]
+                digest.update(name.encode() + numbers.double().cpu().numpy().tobytes())
+        return digest.hexdigest()[:12]
 
     def answer(self, conversation: Sequence[Utterance], options: AnswerOptions | None = None) -> SpokenAnswer:
         """Answers the last utterance of a conversation.
@@ -245,11 +257,15 @@ class StepAudioAQAA:
         self, blocks: Iterator[TokenBlock], options: AnswerOptions, elapsed_s: Callable[[], float]
     ) -> Iterator[AnswerChunk]:
         text_ids: list[int] = []
+        finish: str | None = None
 
         def code_blocks() -> Iterator[list[int]]:
+            nonlocal finish
             for block in blocks:
                 text_ids.extend(block.text_ids)
-                yield list(block.codes)
+                finish = block.finish
+                if block.codes:
+                    yield list(block.codes)
 
         resampler = soxr.ResampleStream(self.vocoder.sample_rate_hz, options.sample_rate_hz, 1, dtype="float32")
         said = ""
@@ -260,6 +276,7 @@ class StepAudioAQAA:
                 audio=samples,
                 sample_rate_hz=options.sample_rate_hz,
                 elapsed_s=elapsed_s(),
+                finish=finish,
             )
             said = text
 

@@ -131,6 +131,7 @@ def test_the_stream_gives_the_tokens_of_the_whole(model: Step1ForCausalLM, vocab
     assert tuple(t for block in blocks for t in block.text_ids) == parsed.text_ids
     assert sum(block.ends_segment for block in blocks) == len(parsed.segments)
     assert all(len(block.codes) <= 15 for block in blocks)
+    assert [block.finish for block in blocks] == [None] * (len(blocks) - 1) + [answer.finish]
 
 
 def test_the_first_block_comes_before_the_rest_is_computed(

@@ -52,6 +52,14 @@ def test_the_seed_decides_the_answer(model: StepAudioAQAA) -> None:
     assert first.ids != other.ids
 
 
+def test_the_fingerprint_tells_weights_apart(model: StepAudioAQAA) -> None:
+    again, other = random_model(tiny(), seed=0), random_model(tiny(), seed=1)
+    assert again.fingerprint() == model.fingerprint()
+    assert other.fingerprint() != model.fingerprint()
+    again.backbone.join_projections()
+    assert again.fingerprint() == model.fingerprint()
+
+
 def test_a_batch_answers_each_as_alone(model: StepAudioAQAA) -> None:
     conversations = [ask(), [Utterance(role="human", recording=noise(40_000, seed=1))]]
     options = [AnswerOptions(seed=seed, sampling=SHORT) for seed in (1, 2)]
@@ -74,6 +82,8 @@ def test_the_stream_says_what_the_whole_says(model: StepAudioAQAA) -> None:
     streamed = np.concatenate([chunk.audio for chunk in chunks])
     assert "".join(chunk.text for chunk in chunks) == whole.text
     assert len(streamed) == len(whole.audio)
+    assert chunks[0].finish is None
+    assert chunks[-1].finish == whole.finish
     # The vocoder's windows see less of the answer than the whole does; its own tests bound the joins.
     error = float(np.sqrt(np.mean((streamed - whole.audio) ** 2)))
     assert error < 0.05 * float(np.sqrt(np.mean(whole.audio**2)))
