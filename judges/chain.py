@@ -108,14 +108,14 @@ def _mean(parts: Mapping[str, Sequence[Score]], weights: Mapping[str, float]) ->
         for name, found in parts.items()
     }
     shown = ", ".join(f"{name} {value:.2f} x {weights[name] / total:.2f}" for name, value in values.items())
-    failures = {score.failure for found in parts.values() for score in found}
-    [failure] = failures if len(failures) == 1 else [None]
+    failures = [score.failure for found in parts.values() for score in found]
+    is_nothing_said = all(failure is not None and failure.is_no_answer for failure in failures)
     return Score(
         metric=METRIC,
-        value=sum(value * weights[name] / total for name, value in values.items()),
+        value=round(sum(value * weights[name] for name, value in values.items()) / total, 6),
         reason=shown,
         judge=JUDGE,
-        failure=failure,
+        failure=failures[0] if is_nothing_said else None,
     )
 
 

@@ -228,13 +228,27 @@ class DnsMos:
         n_window = int(self.WINDOW_S * SAMPLE_RATE_HZ)
         while len(samples) < n_window:
             samples = np.concatenate([samples, samples])
-        n_hops = int(len(samples) // SAMPLE_RATE_HZ - self.WINDOW_S) + 1
-        hops = np.unique(np.linspace(0, n_hops - 1, min(n_hops, MAX_WINDOWS)).round().astype(int))
+        starts = self._starts(len(samples))
         raw = [
-            self._session.run(None, {"input_1": samples[None, hop * SAMPLE_RATE_HZ :][:, :n_window]})[0][0][2]
-            for hop in hops
+            self._session.run(None, {"input_1": samples[None, start : start + n_window]})[0][0][2] for start in starts
         ]
         return float(np.mean(np.polyval(self.OVERALL_POLYNOMIAL, np.asarray(raw, np.float64))))
+
+    def _starts(self, n_samples: int) -> list[int]:
+        """First samples of the windows, a second apart.
+
+        Upstream cuts windows by seconds in floating point; some come out a sample short, and it leaves those out. So
+        do we, to give its numbers.
+        """
+        n_window = int(self.WINDOW_S * SAMPLE_RATE_HZ)
+        n_hops = int(n_samples // SAMPLE_RATE_HZ - self.WINDOW_S) + 1
+        starts = [
+            hop * SAMPLE_RATE_HZ
+            for hop in range(n_hops)
+            if int((hop + self.WINDOW_S) * SAMPLE_RATE_HZ) - hop * SAMPLE_RATE_HZ >= n_window
+        ]
+        picked = np.linspace(0, len(starts) - 1, min(len(starts), MAX_WINDOWS)).round().astype(int)
+        return [starts[index] for index in picked]
 
 
 def at_speech_level(audio: Audio) -> Audio:

@@ -25,20 +25,31 @@ class SpeechCut:
     audio: Audio
     kept: tuple[Segment, ...]
 
-    def original_s(self, cut_s: float) -> float:
-        """Where a moment of the cut lay in the original, in seconds.
+    def original(self, cut: Segment) -> Segment:
+        """Where a stretch of the cut lay in the original.
+
+        It is put into the kept stretch that holds its middle: a word that a recogniser begins in the pause before it
+        does not reach over the silence that was cut there.
 
         >>> kept = (Segment(start_s=1, end_s=2), Segment(start_s=8, end_s=10))
         >>> cut = SpeechCut(audio=Audio.silence(duration_s=3), kept=kept)
-        >>> cut.original_s(0.5), cut.original_s(1.5), cut.original_s(99)
-        (1.5, 8.5, 10)
+        >>> cut.original(Segment(start_s=0.25, end_s=0.75))
+        Segment(start_s=1.25, end_s=1.75)
+        >>> cut.original(Segment(start_s=0.75, end_s=1.5))
+        Segment(start_s=8.0, end_s=8.5)
         """
-        left_s = cut_s
-        for segment in self.kept:
-            if left_s <= segment.duration_s:
-                return segment.start_s + max(0.0, left_s)
-            left_s -= segment.duration_s
-        return self.kept[-1].end_s
+        middle_s = (cut.start_s + cut.end_s) / 2
+        offset_s = 0.0
+        for part in self.kept[:-1]:
+            if middle_s <= offset_s + part.duration_s:
+                break
+            offset_s += part.duration_s
+        else:
+            part = self.kept[-1]
+        start_s, end_s = (
+            min(part.duration_s, max(0.0, moment_s - offset_s)) + part.start_s for moment_s in (cut.start_s, cut.end_s)
+        )
+        return Segment(start_s=start_s, end_s=end_s)
 
 
 def cut_silences(audio: Audio, speech: tuple[Segment, ...]) -> SpeechCut:

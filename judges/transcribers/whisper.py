@@ -7,7 +7,7 @@ feeds loops); what looks invented is decoded once more at a temperature, and wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,12 @@ from aqaa_eval.judges.guards import describe_failure, speech_failure
 from aqaa_eval.judges.transcribers.speech_cut import SpeechCut, cut_silences
 from aqaa_eval.judges.transcribers.suspicion import Hypothesis, Suspicion, find_suspicion
 from aqaa_eval.metrics.normaliser import primary_tag, words
-from aqaa_eval.metrics.voice_activity import speech_s, speech_segments
+from aqaa_eval.metrics.voice_activity import Segment, speech_s, speech_segments
 
 SAMPLE_RATE_HZ = 16_000
 GATE_VERSION = "vad+1"
 SECOND_TEMPERATURE = 0.4
+MAX_TOKENS, BASE_TOKENS, TOKENS_PER_S = 224, 32, 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,8 @@ class WhisperTranscriber:
             temperature=0.0,
             fp16=self._device != "cpu",
             word_timestamps=True,
+            # A loop would go on to 224 tokens, most of the time it costs: stop where no speech can have got to.
+            sample_len=min(MAX_TOKENS, BASE_TOKENS + round(TOKENS_PER_S * spoken_s)),
             condition_on_previous_text=False,
             # Whisper's own fallbacks sample without a seed; ours follow in `_transcript`.
             compression_ratio_threshold=None,
@@ -155,19 +158,17 @@ class WhisperTranscriber:
         return Transcript(text="", language=language, confidence=None, asr=self.identity, failure=failure, note=note)
 
 
-def _words(segments: Sequence[Mapping[str, Any]], cut: SpeechCut) -> list[Word]:
+def _words(segments: Sequence[Mapping[str, Any]], cut: SpeechCut) -> Iterator[Word]:
     """Words of all segments with their times in the original recording; rounded, so that they are stored exactly."""
-    return [
-        Word(
-            text=word["word"].strip(),
-            start_s=round(cut.original_s(float(word["start"])), 3),
-            end_s=round(cut.original_s(float(word["end"])), 3),
-            confidence=round(min(1.0, max(0.0, float(word["probability"]))), 4),
-        )
-        for segment in segments
-        for word in segment.get("words", ())
-        if word["word"].strip()
-    ]
+    for word in (word for segment in segments for word in segment.get("words", ())):
+        place = cut.original(Segment(start_s=float(word["start"]), end_s=float(word["end"])))
+        if word["word"].strip():
+            yield Word(
+                text=word["word"].strip(),
+                start_s=round(place.start_s, 3),
+                end_s=round(place.end_s, 3),
+                confidence=round(min(1.0, max(0.0, float(word["probability"]))), 4),
+            )
 
 
 def _weights_hash(path: Path) -> str:
