@@ -14,7 +14,7 @@ RATE_ALLOWANCE = 3  # words; the detector may miss a syllable at either end
 MAX_COMPRESSION_RATIO = 2.4  # Whisper's own limit
 MIN_REPEATS, MIN_LOOP_WORDS, MAX_PERIOD_WORDS = 5, 6, 24
 GUESS_CONFIDENCE, GUESS_LOG_PROBABILITY = 0.4, -1.0
-NO_SPEECH_PROBABILITY, NO_SPEECH_CONFIDENCE = 0.6, 0.6
+NO_SPEECH_PROBABILITY, NO_SPEECH_CONFIDENCE = 0.6, 0.5  # a lone, real "yes" comes at 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ def _hypothesis(text: str, **changes: object) -> Hypothesis:
         _hypothesis("I would take the early train because it is cheaper."),
         _hypothesis("Row, row, row your boat, gently down the stream.", speech_s=4.0),
         _hypothesis("Yes.", speech_s=0.2, confidence=0.5, log_probability=-0.7),
+        _hypothesis("Yes.", speech_s=0.4, confidence=0.6, no_speech=0.7),
         _hypothesis("今日は天気がいいです", language="ja"),
         _hypothesis("very very unsure words", confidence=0.35, log_probability=-0.8),
         _hypothesis(""),
@@ -45,7 +46,7 @@ def test_plausible_words_are_believed(hypothesis: Hypothesis) -> None:
         (_hypothesis("I do not know it, so. " * 12, speech_s=20), Failure.LOOPED, "72 of 72"),
         (_hypothesis("guessed", confidence=0.3, log_probability=-1.2), Failure.ASR_HALLUCINATED, "0.30"),
         (_hypothesis("guessed", confidence=0.3, log_probability=None), Failure.ASR_HALLUCINATED, "a guess"),
-        (_hypothesis("you", confidence=0.5, no_speech=0.8), Failure.ASR_HALLUCINATED, "no-speech 0.80"),
+        (_hypothesis("you", confidence=0.4, no_speech=0.8), Failure.ASR_HALLUCINATED, "no-speech 0.80"),
     ],
 )
 def test_invented_words_are_found_with_the_reason(hypothesis: Hypothesis, failure: Failure, note: str) -> None:
