@@ -54,13 +54,15 @@ def number(metric: str, value: float | None) -> str:
 
 
 def interval(metric: str, estimate: Estimate) -> str:
-    """The 95 % interval.
+    """The 95 % interval; without any spread in the data there is none worth the name.
 
     >>> interval("mos", Estimate(value=3.0, low=2.5, high=3.5, n=9, n_clusters=3, unscored=0, failed=0))
     '2.50 to 3.50'
     """
     if estimate.low is None or estimate.high is None:
         return NOTHING
+    if estimate.low == estimate.high:
+        return "no spread"
     return f"{number(metric, estimate.low).removesuffix(' %')} to {number(metric, estimate.high)}"
 
 

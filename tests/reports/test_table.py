@@ -60,3 +60,8 @@ def test_json_holds_every_estimate_and_no_nan() -> None:
     assert data["overall"]["metrics"]["mos"]["low"] is None
     assert data["overall"]["latency"]["total_s"]["n"] == 3
     assert (data["is_complete"], data["n_planned"]) == (False, 6)
+
+
+def test_equal_scores_are_not_sold_as_certainty() -> None:
+    attempts = [attempt("gaming", f"g{index}", [score("mos", 1.0)]) for index in range(2)]
+    assert "no spread" in printed(summarise(run_log(Path("nowhere"), attempts)))[2]
