@@ -22,6 +22,8 @@ from aqaa_eval.tasks.params import COUNT, NUMBER, NUMBERS, POSITIVE, TEXT, TEXTS
 VERSION = "1"
 """Of all checks together: a change of any verdict raises it, and stored scores are then made anew."""
 PARTS = ("content", "delivery")
+VERSION = "1"
+"""Raised whenever any check could decide otherwise; scores by different versions are not comparable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

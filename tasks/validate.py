@@ -8,15 +8,17 @@ from __future__ import annotations
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+import numpy as np
+
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.errors import AudioError
 from aqaa_eval.core.sample import CheckSpec, Sample, Turn
-from aqaa_eval.metrics.voice_activity import speech_s
 from aqaa_eval.tasks.checks import CHECKS
 from aqaa_eval.tasks.finding import Finding
 from aqaa_eval.tasks.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from aqaa_eval.tasks.suite import CARD_NAME, parse_card
 
+MIN_PEAK = 0.003  # -50 dBFS: below it lies the noise of a room, not a question
 DURATION_TOLERANCE_S = 0.05  # manifests round, and Opus works in frames of 20 ms
 
 
@@ -73,8 +75,9 @@ def _audio_fault(turn: Turn) -> str:
     if stated_s is not None and abs(audio.duration_s - stated_s) > DURATION_TOLERANCE_S:
         name, length_s = turn.audio.path.name, audio.duration_s
         return f"{name} is {length_s:.2f} s long and {stated_s:.2f} s is stated; correct duration_s"
-    if not speech_s(audio):
-        return f"{turn.audio.path.name} holds no speech; a model cannot answer it"
+    peak = float(np.abs(audio.samples).max())
+    if peak < MIN_PEAK:
+        return f"{turn.audio.path.name} is silent (peak {peak:.5f}, at least {MIN_PEAK} needed); record it again"
     return ""
 
 

@@ -169,6 +169,8 @@ def pitch_track(audio: Audio) -> PitchTrack:
 
 def sung_notes(audio: Audio) -> tuple[SungNote, ...]:
     """The notes of a voice or an instrument, in order; glides between them are left out."""
+    if not len(audio.samples):
+        return ()
     from swift_f0 import segment_notes
 
     found = [
@@ -180,6 +182,8 @@ def sung_notes(audio: Audio) -> tuple[SungNote, ...]:
 
 def longest_steady_s(audio: Audio, *, cents: float) -> float:
     """Length of the longest stretch whose pitch, averaged over a vibrato's swing, stays within +- that many cents."""
+    if not len(audio.samples):
+        return 0.0
     track = pitch_track(audio)
     longest = 0
     for run in _runs(track.voiced):
