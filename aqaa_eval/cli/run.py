@@ -67,9 +67,10 @@ def run(
     if dry_run:
         _show_plan(spec, suites, out or default_folder(spec), as_json=json_)
         return
-    from aqaa_eval.cli.execute import conclude, execute
+    from aqaa_eval.cli.execute import conclude, execute, share_cores
     from aqaa_eval.engine.folder import RunFolder
 
+    share_cores()
     folder = RunFolder(out or default_folder(spec))
     folder.create()
     folder.refuse_other_spec(spec)

@@ -25,10 +25,11 @@ def score(
     """
     from aqaa_eval import catalog
     from aqaa_eval.cli.config import names_of
-    from aqaa_eval.cli.execute import conclude, execute
+    from aqaa_eval.cli.execute import conclude, execute, share_cores
     from aqaa_eval.core.runspec import parse_run_spec
     from aqaa_eval.engine.folder import RunFolder
 
+    share_cores()
     folder = RunFolder(run)
     stored, manifest, _, _ = folder.read_head()
     changes: dict[str, Any] = {

@@ -56,7 +56,8 @@ class Audio:
 
         The scale is libsndfile's 32,768, so that 16-bit sound comes back as it went.
         """
-        return np.clip((self.samples * np.float32(32768.0)).round(), -32768, 32767).astype(np.int16)
+        scaled: NDArray[np.float32] = (self.samples * np.float32(32768.0)).round()
+        return np.clip(scaled, -32768, 32767).astype(np.int16)
 
     @cached_property
     def content_hash(self) -> str:
