@@ -62,7 +62,7 @@ class Summary:
     """A run in figures.
 
     Attributes:
-        model: identity of the model under test.
+        model: the model under test, as it was named.
         n_attempts: conversations that were put to the model.
         n_planned: conversations that the run's spec asks for.
         overall: the whole run; its estimates are means over the suites, each suite counting the same.
@@ -93,7 +93,7 @@ def summarise(log: RunLog) -> Summary:
         by_suite.setdefault(attempt.suite, []).append(attempt)
     suites = tuple(_suite_summary(log, suite, attempts) for suite, attempts in by_suite.items())
     return Summary(
-        model=log.manifest.model,
+        model=log.spec.label,
         n_attempts=len(log.attempts),
         n_planned=log.n_planned,
         overall=_group("overall", "Overall", log.attempts, _overall_metrics(by_suite)),

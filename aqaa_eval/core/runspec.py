@@ -48,6 +48,16 @@ class RunSpec(BaseModel):
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
+    @property
+    def label(self) -> str:
+        """The model as a page names it: of a path only the last part.
+
+        >>> RunSpec(model="reference:/data/checkpoints/step7").label
+        'reference:step7'
+        """
+        head, colon, argument = self.model.partition(":")
+        return head + colon + argument.rstrip("/").rsplit("/", 1)[-1]
+
     def seed_of(self, *parts: object) -> int:
         """A seed in [0, 2**31) for one named thing, such as a turn of a repeat.
 
