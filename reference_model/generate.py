@@ -17,7 +17,8 @@ from aqaa_eval.reference_model.rules import Allowed, Band, FreeRules, LayoutRule
 from aqaa_eval.reference_model.sampling import Sampling, choose, repeated_token
 from aqaa_eval.reference_model.vocabulary import AUDIO_END, N_SPECIALS, PAD, Vocabulary
 
-_PREFILL = 512  # prompt positions at once: bounds the memory of the attention bias
+_PREFILL = 512  # prompt positions at once, at most
+_BIAS_NUMBERS = 32_000_000  # and so few that the attention bias of rows, heads, queries and keys stays below this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +124,10 @@ class Decoder:
         lengths_B1 = torch.tensor([[len(history)] for history in self._histories], device=self._device)
         mask_BT = torch.arange(longest, device=self._device) >= longest - lengths_B1
         hidden_BTD = ids_BT.new_empty(0)
-        for start in range(0, longest, _PREFILL):
-            part = slice(start, start + _PREFILL)
+        keys = len(rows) * self._model.config.num_attention_heads * longest
+        n_at_once = max(1, min(_PREFILL, _BIAS_NUMBERS // keys))
+        for start in range(0, longest, n_at_once):
+            part = slice(start, start + n_at_once)
             hidden_BTD = self._model.model(ids_BT[:, part], mask_BT[:, part], self._cache)
         return hidden_BTD[:, -1]
 

@@ -23,8 +23,11 @@ class FusedLinears:
         self._joined: Tensor | None = None
 
     def join(self) -> None:
-        """Lays the weights out as one block; loading into them in place afterwards stays right."""
-        if self._is_joined():
+        """Lays the weights out as one block; loading into them in place afterwards stays right.
+
+        Weights on the meta device (offloaded, and fetched by a hook when their layer runs) are left alone.
+        """
+        if self._is_joined() or any(layer.weight.is_meta for layer in self._layers):
             return
         with torch.no_grad():
             joined = torch.cat([layer.weight for layer in self._layers])

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aqaa_eval.reference_model import generate as generation
 from aqaa_eval.reference_model.backbone.step1 import Step1ForCausalLM
 from aqaa_eval.reference_model.config import tiny
 from aqaa_eval.reference_model.generate import Request, generate, greedy_ids, stream
@@ -143,6 +144,16 @@ def test_the_first_block_comes_before_the_rest_is_computed(
     blocks = stream(model, vocabulary, request("audio_only", 600))
     next(blocks)
     assert len(calls) == 16  # the prompt, then one forward before each of the next 15 tokens
+
+
+@pytest.mark.parametrize("n_at_once", [1, 7, 50])
+def test_a_long_prompt_read_in_pieces_gives_the_same_answer(
+    model: Step1ForCausalLM, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch, n_at_once: int
+) -> None:
+    prompts = (tuple(range(64, 164)), PROMPT)
+    whole = generate(model, vocabulary, request("audio_only", 30, prompts=prompts, seeds=(1, 2)))
+    monkeypatch.setattr(generation, "_PREFILL", n_at_once)
+    assert generate(model, vocabulary, request("audio_only", 30, prompts=prompts, seeds=(1, 2))) == whole
 
 
 def test_greedy_free_decoding_equals_the_plain_loop(model: Step1ForCausalLM, vocabulary: Vocabulary) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from aqaa_eval import reference_model
 from aqaa_eval.reference_model.audio_input import Recording
 from aqaa_eval.reference_model.config import tiny
 from aqaa_eval.reference_model.conversation import Utterance
@@ -169,3 +172,10 @@ def test_a_conversation_that_cannot_fit_is_refused_before_any_compute(
         model.answer([*ask(), Utterance(role="assistant", text="Yes.")])
     with pytest.raises(ValueError, match="an utterance of the human has no recording"):
         Utterance(role="human")
+
+
+def test_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = Path(reference_model.__file__).with_name("README.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    exec(compile(block, "README.md", "exec"), {})
+    assert " s: " in capsys.readouterr().out
