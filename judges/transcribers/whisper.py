@@ -18,6 +18,7 @@ from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.protocols import Clip
 from aqaa_eval.core.weights import WEIGHTS, installed_path
 from aqaa_eval.judges.guards import describe_failure, speech_failure
+from aqaa_eval.judges.transcribers.decoding import BoundedDecoding, RunawayDecoding, SeededSampling
 from aqaa_eval.judges.transcribers.speech_cut import SpeechCut, cut_silences
 from aqaa_eval.judges.transcribers.suspicion import Hypothesis, Suspicion, find_suspicion
 from aqaa_eval.metrics.normaliser import primary_tag, words
@@ -26,6 +27,7 @@ from aqaa_eval.metrics.voice_activity import Segment, speech_s, speech_segments
 SAMPLE_RATE_HZ = 16_000
 GATE_VERSION = "vad+1"
 SECOND_TEMPERATURE = 0.4
+SURE_LANGUAGE = 0.7
 MAX_TOKENS, BASE_TOKENS, TOKENS_PER_S = 224, 32, 30.0
 
 
@@ -79,14 +81,14 @@ class WhisperTranscriber:
         cut = cut_silences(clip.audio, speech_segments(clip.audio))
         language = self._known_language(clip.language)
         spoken_s = speech_s(clip.audio)
-        first = self._hear(cut, language, spoken_s=spoken_s, model=self._model)
+        duration_s = cut.audio.duration_s
+        model = BoundedDecoding(self._model, duration_s=duration_s)
+        first = self._hear(cut, language, spoken_s=spoken_s, model=model)
         if first.suspicion is None:
             return self._accept(first)
-        from aqaa_eval.judges.transcribers.second_try import SeededSampling
-
         seed = int(clip.audio.content_hash[:8], 16)
-        again = SeededSampling(self._model, temperature=SECOND_TEMPERATURE, seed=seed)
-        second = self._hear(cut, language or first.hypothesis.language, spoken_s=spoken_s, model=again)
+        again = SeededSampling(self._model, duration_s=duration_s, temperature=SECOND_TEMPERATURE, seed=seed)
+        second = self._hear(cut, language or self._second_language(cut), spoken_s=spoken_s, model=again)
         return self._decide(first, first.suspicion, second)
 
     def _known_language(self, language: str | None) -> str | None:
@@ -98,10 +100,43 @@ class WhisperTranscriber:
         asked = primary_tag(language) if language else None
         return asked if asked in list(LANGUAGES)[: self._model.num_languages] else None
 
-    def _hear(self, cut: SpeechCut, language: str | None, *, spoken_s: float, model: Any) -> _Heard:
+    def _second_language(self, cut: SpeechCut) -> str:
+        """The detected language if that is sure, else the runner-up: laughter heard as Japanese comes out as a loop."""
         import whisper
 
-        found = whisper.transcribe(
+        model = self._model
+        samples = whisper.pad_or_trim(cut.audio.resampled(SAMPLE_RATE_HZ).samples)
+        mel = whisper.log_mel_spectrogram(samples, model.dims.n_mels).to(model.device)
+        _, shares = model.detect_language(mel.half() if self._device != "cpu" else mel)
+        first, second = sorted(shares, key=shares.__getitem__, reverse=True)[:2]
+        return str(first if shares[first] >= SURE_LANGUAGE else second)
+
+    def _hear(self, cut: SpeechCut, language: str | None, *, spoken_s: float, model: BoundedDecoding) -> _Heard:
+        try:
+            found = self._decode(cut, language, spoken_s=spoken_s, model=model)
+        except RunawayDecoding as error:
+            nothing = Hypothesis(
+                text="", language=language or "", speech_s=spoken_s, confidence=0.0, log_probability=None, no_speech=0.0
+            )
+            suspicion = Suspicion(failure=Failure.ASR_HALLUCINATED, note=str(error))
+            return _Heard(hypothesis=nothing, words=(), suspicion=suspicion)
+        segments = found["segments"]
+        heard_words = tuple(_words(segments, cut))
+        is_noisy = isinstance(model, SeededSampling)
+        hypothesis = Hypothesis(
+            text=found["text"].strip(),
+            language=found["language"],
+            speech_s=spoken_s,
+            confidence=_mean([word.confidence for word in heard_words]),
+            log_probability=None if is_noisy else _mean([segment["avg_logprob"] for segment in segments]),
+            no_speech=_mean([segment["no_speech_prob"] for segment in segments]),
+        )
+        return _Heard(hypothesis=hypothesis, words=heard_words, suspicion=find_suspicion(hypothesis))
+
+    def _decode(self, cut: SpeechCut, language: str | None, *, spoken_s: float, model: BoundedDecoding) -> Any:
+        import whisper
+
+        return whisper.transcribe(
             model,
             cut.audio.resampled(SAMPLE_RATE_HZ).samples,
             language=language,
@@ -116,16 +151,6 @@ class WhisperTranscriber:
             logprob_threshold=None,
             no_speech_threshold=None,
         )
-        heard_words = tuple(_words(found["segments"], cut))
-        hypothesis = Hypothesis(
-            text=found["text"].strip(),
-            language=found["language"],
-            speech_s=spoken_s,
-            confidence=_mean([word.confidence for word in heard_words]),
-            log_probability=None if model is not self._model else _mean([s["avg_logprob"] for s in found["segments"]]),
-            no_speech=_mean([segment["no_speech_prob"] for segment in found["segments"]]),
-        )
-        return _Heard(hypothesis=hypothesis, words=heard_words, suspicion=find_suspicion(hypothesis))
 
     def _decide(self, first: _Heard, suspicion: Suspicion, second: _Heard) -> Transcript:
         """Take the second try if nothing speaks against it; else a loop with its words; else no words."""
@@ -136,9 +161,8 @@ class WhisperTranscriber:
                 return self._accept(heard, failure=doubt.failure, note=doubt.note)
         text = first.hypothesis.text
         shown = text if len(text) <= 60 else text[:57] + "..."
-        return self._no_words(
-            suspicion.failure, f"{suspicion.note}; dropped: {shown!r}", language=first.hypothesis.language
-        )
+        dropped = f"; dropped: {shown!r}" if text else ""
+        return self._no_words(suspicion.failure, suspicion.note + dropped, language=first.hypothesis.language)
 
     def _accept(self, heard: _Heard, *, failure: Failure | None = None, note: str = "") -> Transcript:
         hypothesis = heard.hypothesis

@@ -14,6 +14,7 @@ from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.protocols import Clip
 from aqaa_eval.core.weights import is_present, locate
+from aqaa_eval.judges.transcribers.decoding import BoundedDecoding, RunawayDecoding
 from aqaa_eval.judges.transcribers.speech_cut import cut_silences
 from aqaa_eval.judges.transcribers.whisper import WhisperTranscriber
 from aqaa_eval.metrics.voice_activity import Segment, speech_segments
@@ -121,6 +122,20 @@ def test_speech_played_backwards_is_no_answer(whisper: WhisperTranscriber, speak
     assert transcript.text == ""
     assert transcript.failure is Failure.ASR_HALLUCINATED
     assert "dropped" in transcript.note
+
+
+def test_a_decoding_that_runs_away_is_stopped() -> None:
+    class Model:
+        dims = "known to the model"
+
+        def decode(self, mel: str, options: None) -> str:
+            return mel
+
+    bounded = BoundedDecoding(Model(), duration_s=25.0)
+    assert [bounded.decode("window", None) for _ in range(5)] == ["window"] * 5
+    with pytest.raises(RunawayDecoding, match="after 5 windows"):
+        bounded.decode("window", None)
+    assert bounded.dims == "known to the model"
 
 
 def test_short_pauses_are_kept_and_long_ones_cut() -> None:

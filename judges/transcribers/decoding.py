@@ -1,0 +1,88 @@
+"""Two ways to keep Whisper's decoding in hand, both passed to `whisper.transcribe` in place of the model.
+
+Bounded: on sounds that it cannot follow, such as laughter, Whisper goes back to a moment shortly after the last and
+decodes the same sound again, a dozen times over; here that ends.
+
+Seeded: Whisper samples from torch's global generator, which other threads draw from too, so the same clip would not
+give the same transcript twice. Adding seeded Gumbel noise, times the temperature, to the logits and taking the largest
+is the same as sampling at that temperature, and touches no global state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+SPARE_WINDOWS = 2
+MIN_WINDOW_S = 10.0  # Whisper's windows hold 30 s; speech seldom makes it advance by less than 20
+
+
+class RunawayDecoding(Exception):
+    """More windows were decoded than the sound holds; the message says how many."""
+
+
+class BoundedDecoding:
+    """A Whisper model that gives up when it is asked for more windows than a clip can need."""
+
+    def __init__(self, model: Any, *, duration_s: float) -> None:
+        """Wrap it for one clip of that length."""
+        self._model = model
+        self._max_windows = SPARE_WINDOWS + int(-(-duration_s // MIN_WINDOW_S))
+        self._n_windows = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The forward pass, for word times."""
+        return self._model(*args, **kwargs)
+
+    def decode(self, mel: Any, options: Any) -> Any:
+        """Decode one window.
+
+        Args:
+            mel: shape (n_mels, n_frames).
+            options: Whisper's `DecodingOptions`.
+
+        Raises:
+            RunawayDecoding: it is one window too many.
+        """
+        self._n_windows += 1
+        if self._n_windows > self._max_windows:
+            raise RunawayDecoding(f"decoding went on after {self._max_windows} windows")
+        return self._decode(mel, options)
+
+    def _decode(self, mel: Any, options: Any) -> Any:
+        return self._model.decode(mel, options)
+
+
+class SeededSampling(BoundedDecoding):
+    """The same, sampling at a temperature with a generator of its own.
+
+    The `avg_logprob` of its results is of the noisy logits and means nothing.
+    """
+
+    def __init__(self, model: Any, *, duration_s: float, temperature: float, seed: int) -> None:
+        """Wrap the model for one clip; equal seeds give equal decodings."""
+        import torch
+
+        super().__init__(model, duration_s=duration_s)
+        self._temperature = temperature
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def _decode(self, mel: Any, options: Any) -> Any:
+        import torch
+        from whisper.decoding import DecodingTask, GreedyDecoder
+
+        temperature, generator = self._temperature, self._generator
+
+        class Sampler(GreedyDecoder):  # type: ignore[misc]
+            def update(self, tokens: Any, logits: Any, sum_logprobs: Any) -> Any:
+                noise = torch.rand(logits.shape, generator=generator).clamp_min(1e-20)
+                gumbel = -torch.log(-torch.log(noise)).to(logits)
+                return super().update(tokens, logits + temperature * gumbel, sum_logprobs)
+
+        task = DecodingTask(self._model, replace(options, temperature=0.0))
+        task.decoder = Sampler(0.0, task.tokenizer.eot)
+        with torch.no_grad():
+            return task.run(mel.unsqueeze(0))[0]
