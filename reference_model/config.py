@@ -139,6 +139,7 @@ class ModelConfig:
     n_reserved_audio_ids: int = 4096
     layouts: tuple[str, ...] = ("audio_only", "text_to_audio", "interleave_10_15")  # what the weights learnt
     prompt_convention: str = "chat"  # or "tts"
+    max_new_tokens: int | None = None  # longest answer unless the caller says otherwise; None for the published limit
 
     def __post_init__(self) -> None:
         needed = self.first_audio_id + N_AUDIO_CODES + self.n_reserved_audio_ids
@@ -238,6 +239,7 @@ def tiny() -> ModelConfig:
         hift=HiftConfig(base_channels=32, f0_channels=32),
         first_audio_id=TINY_FIRST_AUDIO_ID,
         n_reserved_audio_ids=0,
+        max_new_tokens=256,  # random weights never end a turn: about 4 s of noise is enough
     )
 
 

@@ -206,10 +206,11 @@ class StepAudioAQAA:
         )
 
     def published_sampling(self) -> Sampling:
-        """The settings that the family published for this prompt convention."""
+        """The settings that the family published for this prompt convention, within this model's own limits."""
         sampling = tts_sampling() if self.config.prompt_convention == "tts" else chat_sampling()
+        limit = self.config.max_new_tokens or sampling.max_new_tokens
         # A small max_seq_len leaves half of itself to the answer.
-        return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, self.config.step1.max_seq_len // 2))
+        return replace(sampling, max_new_tokens=min(limit, self.config.step1.max_seq_len // 2))
 
     def _layout(self, options: AnswerOptions) -> Layout | None:
         if options.layout == FREE:
