@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import accumulate
 
 from aqaa_eval.core.checking import CheckOutcome, Heard
 from aqaa_eval.tasks.phonemes import rhymes
 from aqaa_eval.tasks.wording import clauses, letters, script_language, tokens
 
-_MAX_LINES_APART = 3  # aabb, abab and abba rhyme within three lines; farther apart a listener does not hear it
+_WORDS_APART = (3, 12)  # shorter is no line, and farther apart a listener hears no rhyme
 
 
 def says_rhymes_with(heard: Heard, *, word: str, n: int = 1) -> CheckOutcome:
@@ -25,23 +25,30 @@ def says_rhymes_with(heard: Heard, *, word: str, n: int = 1) -> CheckOutcome:
 
 
 def lines_rhyme(heard: Heard, *, pairs: int = 1) -> CheckOutcome:
-    """At least that many pairs of nearby line ends rhyme; a line ends at a mark of punctuation.
+    """At least that many line ends rhyme with a word about a line or two before.
+
+    A recogniser marks the end of a verse, and seldom the end of each line in it. So the last word before a mark must
+    rhyme with any word that stands 3 to 12 words before it.
 
     >>> from aqaa_eval.tasks.wording import said
-    >>> lines_rhyme(said("The cat sat down upon the mat, and there it lost its little hat."), pairs=1).measured
+    >>> lines_rhyme(said("The cat lay down upon the mat and there it lost its little hat."), pairs=1).measured
     '1 rhymes at line ends (mat/hat); 1 asked'
     """
-    lines = [part for part in map(tokens, clauses(heard.text)) if part]
-    ends = list(enumerate(line[-1].lower() for line in lines))
-    found = [
-        f"{one}/{other}"
-        for (first, one), (second, other) in combinations(ends, 2)
-        if second - first <= _MAX_LINES_APART and rhymes(one, other)
-    ]
-    listed = ", ".join(found) or "none"
-    return CheckOutcome(
-        passed=len(found) >= pairs, measured=f"{len(found)} rhymes at line ends ({listed}); {pairs} asked"
-    )
+    lines = [[token.lower() for token in tokens(part)] for part in clauses(heard.text)]
+    spoken = [word for line in lines for word in line]
+    ends = [end - 1 for end in accumulate(map(len, lines)) if end]
+    partners = {
+        end: next((word for word in _words_before(spoken, end) if rhymes(word, spoken[end])), None) for end in ends
+    }
+    found = [f"{partner}/{spoken[end]}" for end, partner in partners.items() if partner is not None]
+    told = f"{len(found)} rhymes at line ends ({', '.join(found) or 'none'})"
+    return CheckOutcome(passed=len(found) >= pairs, measured=f"{told}; {pairs} asked")
+
+
+def _words_before(spoken: Sequence[str], end: int) -> Sequence[str]:
+    """The words where the line before may have ended, the nearest first."""
+    nearest, farthest = _WORDS_APART
+    return spoken[max(0, end - farthest) : max(0, end - nearest + 1)][::-1]
 
 
 def says_palindrome(heard: Heard, *, min_letters: int = 4) -> CheckOutcome:

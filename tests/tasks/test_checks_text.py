@@ -34,7 +34,7 @@ CASES: list[tuple[str, dict[str, object], list[str], list[str]]] = [
      ["The fox.", "Please listen and then say this after me: the red fox sleeps in the barn."]),
     ("spells", {"word": "rhythm"}, ["R-H-Y-T-H-M", "R, H, Y, T, H, M.", "R. H. Y. T. H. M."], ["rhythm", "R-Y-T-H-M"]),
     ("says_rhymes_with", {"word": "blue", "n": 2}, ["True and you."], ["True.", "Blue, blue."]),
-    ("lines_rhyme", {}, ["My cat sat on the mat, and wore a funny hat."], ["My cat sat down, and wore a funny hat."]),
+    ("lines_rhyme", {}, ["My cat sat on the mat, and wore a funny hat."], ["My dog lay down, and wore a funny hat."]),
     ("says_palindrome", {"min_letters": 5}, ["It is level.", "Never odd or even."], ["Noon.", "aaaaa", "A table."]),
     ("chains_from", {"word": "goose", "but_not": ["eel"]}, ["Eagle.", "I say elk"], ["Goose.", "Tiger.", "Eel."]),
     ("words_begin_with", {"letter": "b"}, ["Big brown bears bake bread."], ["A cat bakes bread."]),
