@@ -110,10 +110,11 @@ def _mean(parts: Mapping[str, Sequence[Score]], weights: Mapping[str, float]) ->
     shown = ", ".join(f"{name} {value:.2f} x {weights[name] / total:.2f}" for name, value in values.items())
     failures = [score.failure for found in parts.values() for score in found]
     is_nothing_said = all(failure is not None and failure.is_no_answer for failure in failures)
+    kinds = ", ".join(sorted({str(failure).replace("_", " ") for failure in failures if failure is not None}))
     return Score(
         metric=METRIC,
         value=round(sum(value * weights[name] for name, value in values.items()) / total, 6),
-        reason=shown,
+        reason=f"{kinds}: {shown}" if is_nothing_said else shown,
         judge=JUDGE,
         failure=failures[0] if is_nothing_said else None,
     )
