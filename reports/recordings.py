@@ -1,7 +1,8 @@
 """The sound of a run as the page carries it: data URIs up to a size, links beyond it, and waveforms as SVG paths.
 
-A small run is embedded as it was stored, without loss; a larger one as Opus in Ogg; what exceeds the limit is linked
-from the run's `audio/` folder, unopened. The choice depends on the files alone, so the same run gives the same page.
+A small run is embedded as it was stored, without loss; a larger one as Opus in Ogg; what exceeds the limits is linked
+from the run's `audio/` folder, unopened. Encoding Opus costs about 40 ms of CPU per second of sound, so a run of hours
+is linked from the start. The choice depends on the files alone, so the same run gives the same page.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from aqaa_eval.reports.ogg import with_serial
 
 MAX_EMBEDDED_BYTES = 25_000_000
 MAX_LOSSLESS_BYTES = 3_000_000
+MAX_OPENED_BYTES = 40_000_000
+"""Stored sound (about 20 minutes) beyond which nothing is encoded and all is linked."""
 N_BARS = 150
 BARS_HEIGHT = 32
 
@@ -71,7 +74,8 @@ def load_recordings(
     Args:
         folder: the run's `audio/` folder.
         names: file names in the order of the page; one that stands there twice is carried twice.
-        max_bytes: encoded sound that the page may carry; from the first recording that does not fit, all are linked.
+        max_bytes: encoded sound that the page may carry; from the first recording that does not fit, all are linked,
+            and all of a run that stores more than `MAX_OPENED_BYTES`.
 
     Returns:
         One recording per name; a file that cannot be read is said in its `problem`, never raised.
@@ -79,6 +83,8 @@ def load_recordings(
     counts = Counter(names)
     n_stored = sum(n * _size(folder, name) for name, n in counts.items())
     found: dict[str, Recording] = {}
+    if n_stored > MAX_OPENED_BYTES:
+        return {name: _linked(folder, name) for name in counts}
     n_bytes, encoded = 0, _encoded(folder, list(counts), lossless=n_stored <= min(MAX_LOSSLESS_BYTES, max_bytes))
     for name, content in encoded:
         if isinstance(content, Recording):

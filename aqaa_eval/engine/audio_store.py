@@ -17,6 +17,7 @@ class AudioStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: set[str] = set()
+        self._has_new_names = False
 
     def put(self, audio: Audio) -> str:
         """Store an answer durably; returns its file name."""
@@ -51,10 +52,15 @@ class AudioStore:
                 part.replace(path)
             except OSError as error:
                 raise DataError(f"{path}: cannot write ({error.strerror}); free the disk, then run again") from error
+            self._has_new_names = True
         self._known.add(name)
 
     def sync(self) -> None:
         """Make the names of all files so far durable, not only their bytes."""
+        if not self._has_new_names:
+            return
+        # Before the call: a file that another thread adds meanwhile is for the next one.
+        self._has_new_names = False
         handle = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(handle)
