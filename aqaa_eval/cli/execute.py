@@ -28,7 +28,10 @@ def share_cores() -> None:
     The stages overlap. Left alone, each would start a thread per core, and threads that wait for each other while
     others run cost more than they bring: measured on two cores, a language model was four times as slow.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
+    n_threads = str(max(1, (os.cpu_count() or 1) // 2))
+    # numba, which aligns Whisper's words, would set OpenMP back to every core.
+    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, n_threads)
 
 
 def execute(

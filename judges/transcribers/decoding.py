@@ -1,5 +1,8 @@
 """Two ways to keep Whisper's decoding in hand, both passed to `whisper.transcribe` in place of the model.
 
+Both encode a window once. `whisper.transcribe` does it three times, to tell the language, to decode and to place the
+words; encoding is most of the cost of a short answer.
+
 Bounded: on sounds that it cannot follow, such as laughter, Whisper goes back to a moment shortly after the last and
 decodes the same sound again, a dozen times over; here that ends.
 
@@ -22,20 +25,30 @@ class RunawayDecoding(Exception):
 
 
 class BoundedDecoding:
-    """A Whisper model that gives up when it is asked for more windows than a clip can need."""
+    """A Whisper model that encodes each window once and gives up when asked for more windows than a clip can need."""
 
     def __init__(self, model: Any, *, duration_s: float) -> None:
         """Wrap it for one clip of that length."""
         self._model = model
         self._max_windows = SPARE_WINDOWS + int(-(-duration_s // MIN_WINDOW_S))
         self._n_windows = 0
+        self._encoded: tuple[Any, Any] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The forward pass, for word times."""
-        return self._model(*args, **kwargs)
+    def __call__(self, mel: Any, tokens: Any) -> Any:
+        """The forward pass, for word times.
+
+        Args:
+            mel: shape (1, n_mels, n_frames).
+            tokens: shape (1, n_tokens).
+        """
+        return self._model.decoder(tokens, self._features(mel[0]).unsqueeze(0))
+
+    def detect_language(self, mel: Any, tokenizer: Any = None) -> Any:
+        """Tell the language of one window; `mel` of shape (n_mels, n_frames)."""
+        return self._model.detect_language(self._features(mel), tokenizer)
 
     def decode(self, mel: Any, options: Any) -> Any:
         """Decode one window.
@@ -50,10 +63,19 @@ class BoundedDecoding:
         self._n_windows += 1
         if self._n_windows > self._max_windows:
             raise RunawayDecoding(f"decoding went on after {self._max_windows} windows")
-        return self._decode(mel, options)
+        return self._decode(self._features(mel), options)
 
-    def _decode(self, mel: Any, options: Any) -> Any:
-        return self._model.decode(mel, options)
+    def _features(self, mel: Any) -> Any:
+        """The encoder's output for one window, shape (n_audio_ctx, n_audio_state); Whisper takes it in place of `mel`."""
+        import torch
+
+        if self._encoded is None or not torch.equal(self._encoded[0], mel):
+            with torch.no_grad():
+                self._encoded = mel.clone(), self._model.encoder(mel.unsqueeze(0))[0]
+        return self._encoded[1]
+
+    def _decode(self, features: Any, options: Any) -> Any:
+        return self._model.decode(features, options)
 
 
 class SeededSampling(BoundedDecoding):
@@ -70,7 +92,7 @@ class SeededSampling(BoundedDecoding):
         self._temperature = temperature
         self._generator = torch.Generator().manual_seed(seed)
 
-    def _decode(self, mel: Any, options: Any) -> Any:
+    def _decode(self, features: Any, options: Any) -> Any:
         import torch
         from whisper.decoding import DecodingTask, GreedyDecoder
 
@@ -85,4 +107,4 @@ class SeededSampling(BoundedDecoding):
         task = DecodingTask(self._model, replace(options, temperature=0.0))
         task.decoder = Sampler(0.0, task.tokenizer.eot)
         with torch.no_grad():
-            return task.run(mel.unsqueeze(0))[0]
+            return task.run(features.unsqueeze(0))[0]
