@@ -66,7 +66,7 @@ class BoundedDecoding:
         return self._decode(self._features(mel), options)
 
     def _features(self, mel: Any) -> Any:
-        """The encoder's output for one window, shape (n_audio_ctx, n_audio_state); Whisper takes it in place of `mel`."""
+        """The encoded window, shape (n_audio_ctx, n_audio_state); Whisper takes it in place of `mel`."""
         import torch
 
         if self._encoded is None or not torch.equal(self._encoded[0], mel):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from aqaa_eval.core.attempt import Transcript
@@ -124,18 +125,48 @@ def test_speech_played_backwards_is_no_answer(whisper: WhisperTranscriber, speak
     assert "dropped" in transcript.note
 
 
+class CountingModel:
+    """Stands for Whisper where only the order of calls matters: features are the mel plus one."""
+
+    dims = "known to the model"
+
+    def __init__(self) -> None:
+        self.n_encoded = 0
+
+    def encoder(self, mel: torch.Tensor) -> torch.Tensor:
+        self.n_encoded += 1
+        return mel + 1
+
+    def detect_language(self, features: torch.Tensor, tokenizer: None) -> torch.Tensor:
+        return features
+
+    def decode(self, features: torch.Tensor, options: None) -> torch.Tensor:
+        return features
+
+    def decoder(self, tokens: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        return features
+
+
 def test_a_decoding_that_runs_away_is_stopped() -> None:
-    class Model:
-        dims = "known to the model"
-
-        def decode(self, mel: str, options: None) -> str:
-            return mel
-
-    bounded = BoundedDecoding(Model(), duration_s=25.0)
-    assert [bounded.decode("window", None) for _ in range(5)] == ["window"] * 5
+    bounded = BoundedDecoding(CountingModel(), duration_s=25.0)
+    for _ in range(5):
+        bounded.decode(torch.zeros(80, 3000), None)
     with pytest.raises(RunawayDecoding, match="after 5 windows"):
-        bounded.decode("window", None)
+        bounded.decode(torch.zeros(80, 3000), None)
     assert bounded.dims == "known to the model"
+
+
+def test_a_window_is_encoded_once_for_language_words_and_times() -> None:
+    model = CountingModel()
+    bounded = BoundedDecoding(model, duration_s=60.0)
+    first, second = torch.zeros(80, 3000), torch.ones(80, 3000)
+    told = bounded.detect_language(first)
+    assert torch.equal(told, first + 1)
+    assert torch.equal(bounded.decode(first, None), told)
+    assert torch.equal(bounded(first.unsqueeze(0), torch.zeros(1, 4))[0], told)
+    assert model.n_encoded == 1
+    assert torch.equal(bounded.decode(second, None), second + 1)
+    assert model.n_encoded == 2
 
 
 def test_short_pauses_are_kept_and_long_ones_cut() -> None:
