@@ -8,7 +8,6 @@ is linked from the start. The choice depends on the files alone, so the same run
 from __future__ import annotations
 
 import base64
-import io
 import os
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -20,9 +19,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from aqaa_eval.core.audio import Audio, read_audio
+from aqaa_eval.core.audio import read_audio
 from aqaa_eval.core.errors import AudioError
-from aqaa_eval.reports.ogg import with_serial
+from aqaa_eval.core.ogg import encode_opus
 
 MAX_EMBEDDED_BYTES = 25_000_000
 MAX_LOSSLESS_BYTES = 3_000_000
@@ -32,10 +31,7 @@ N_BARS = 150
 BARS_HEIGHT = 32
 
 _BATCH = 64  # recordings in memory at once
-_OPUS_RATES_HZ = (8_000, 12_000, 16_000, 24_000, 48_000)
-# libsndfile turns the level into a bit rate of 6 + 250 * (1 - level) kbit/s: 31 kbit/s is transparent for one voice.
-_OPUS_LEVEL = 0.9
-_SERIAL = 1
+_OPUS_LEVEL = 0.9  # 31 kbit/s: transparent for one voice
 _SIGNATURES = ((b"fLaC", "audio/flac"), (b"OggS", "audio/ogg"), (b"RIFF", "audio/wav"))
 
 
@@ -120,7 +116,7 @@ def _encode(folder: Path, name: str, lossless: bool) -> _Encoded | Recording:
         return Recording(source="", problem=str(error))
     media_type = next((kind for signature, kind in _SIGNATURES if content.startswith(signature)), "")
     if not (media_type == "audio/ogg" or (lossless and media_type)):
-        content, media_type = encode_opus(audio), "audio/ogg"
+        content, media_type = encode_opus(audio, level=_OPUS_LEVEL), "audio/ogg"
     return _Encoded(
         content=content,
         media_type=media_type,
@@ -153,17 +149,6 @@ def _size(folder: Path, name: str) -> int:
 def _is_plain(name: str) -> bool:
     """A run folder may come from anyone: a name must not lead out of it."""
     return bool(name) and name not in {".", ".."} and not {"/", "\\", "\0"} & set(name)
-
-
-def encode_opus(audio: Audio) -> bytes:
-    """Opus in Ogg at about 31 kbit/s; equal sound gives equal bytes."""
-    import soundfile
-
-    rate_hz = next((rate for rate in _OPUS_RATES_HZ if rate >= audio.sample_rate_hz), _OPUS_RATES_HZ[-1])
-    buffer = io.BytesIO()
-    samples = audio.resampled(rate_hz).samples
-    soundfile.write(buffer, samples, rate_hz, format="OGG", subtype="OPUS", compression_level=_OPUS_LEVEL)
-    return with_serial(buffer.getvalue(), _SERIAL)
 
 
 def waveform_path(samples: NDArray[np.float32]) -> str:

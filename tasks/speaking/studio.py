@@ -11,10 +11,10 @@ import numpy as np
 
 from aqaa_eval.core.audio import Audio, read_audio
 from aqaa_eval.core.errors import DataError
+from aqaa_eval.core.ogg import encode_opus
 from aqaa_eval.tasks.checks import parse_check
 from aqaa_eval.tasks.manifest import MANIFEST_NAME
 from aqaa_eval.tasks.speaking import sounds
-from aqaa_eval.tasks.speaking.ogg import encode_opus
 from aqaa_eval.tasks.speaking.script import (
     SCRIPT_NAME,
     Beeps,
@@ -36,6 +36,8 @@ _BABBLE = (
     ("flite:awb", "There were more people at the market today than I have ever seen on a rainy morning."),
     ("hibari", "My sister plays the cello, and her neighbours say they like it, at least in the daytime."),
 )
+
+OPUS_LEVEL = 0.93  # 3 to 4 kB per second of speech
 
 
 def speak_suite(root: Path, *, keep: bool = False) -> int:
@@ -63,7 +65,7 @@ def speak_suite(root: Path, *, keep: bool = False) -> int:
             told = describe(sample, turn)
             if kept.get(path.name) != (told["voice"], told["text"]) or not path.exists():
                 audio = record(sample, turn, seed_name=f"{root.name}/{sample.id}/{index}")
-                path.write_bytes(encode_opus(audio))
+                path.write_bytes(encode_opus(audio, level=OPUS_LEVEL))
             written.add(path)
             turns.append({"audio": f"audio/{path.name}"} | _measured(path.read_bytes()) | told)
         rows.append({"id": sample.id, "turns": turns})

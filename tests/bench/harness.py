@@ -83,9 +83,8 @@ def main(*, n_few: int = 500, n_samples: int = 1500) -> None:
     print("|---|---|---|")
     print(f"| `aqaa-eval --help`, median of 9 | {help_s:.2f} s | 0.25 s |")
     print(f"| a run of two items, `fake:echo`, no ASR, median of 5 | {statistics.median(runs[1:]):.2f} s | 1 s |")
-    print(
-        f"| CPU per sample, `fake:echo`, 3 s of WAV in and out, from {n_few} to {n_samples} samples | {per_sample_ms:.2f} ms | 2 ms |"
-    )
+    span = f"from {n_few} to {n_samples} samples"
+    print(f"| CPU per sample, `fake:echo`, 3 s of WAV in and out, {span} | {per_sample_ms:.2f} ms | 2 ms |")
     print(f"| peak memory of that run | {many.peak_mib:.0f} MiB | |")
 
 

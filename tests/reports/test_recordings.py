@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from aqaa_eval.core.audio import Audio, encode_audio, read_audio
-from aqaa_eval.reports.ogg import with_serial
-from aqaa_eval.reports.recordings import MAX_LOSSLESS_BYTES, encode_opus, load_recordings, waveform_path
+from aqaa_eval.core.ogg import encode_opus, with_serial
+from aqaa_eval.reports.recordings import MAX_LOSSLESS_BYTES, load_recordings, waveform_path
 from tests.reports.builders import store, syllables
 
 
@@ -38,7 +38,7 @@ def test_a_larger_run_is_embedded_as_opus(tmp_path: Path) -> None:
 
 def test_from_the_first_that_does_not_fit_recordings_are_linked(tmp_path: Path) -> None:
     names = [store(tmp_path, f"{index}.flac", syllables(duration_s=1.0)) for index in range(4)]
-    one = len(encode_opus(syllables(duration_s=1.0)))
+    one = len(encode_opus(syllables(duration_s=1.0), level=0.9))
     found = load_recordings(tmp_path / "audio", names, max_bytes=2 * one + 1)
     assert [found[name].is_embedded for name in names] == [True, True, False, False]
     assert [found[name].source for name in names[2:]] == ["audio/2.flac", "audio/3.flac"]
@@ -55,7 +55,7 @@ def test_a_recording_that_stands_twice_in_the_page_counts_twice(tmp_path: Path) 
 
 
 def test_an_ogg_file_is_not_encoded_again(tmp_path: Path) -> None:
-    encoded = encode_opus(syllables(duration_s=1.0))
+    encoded = encode_opus(syllables(duration_s=1.0), level=0.9)
     (tmp_path / "q.ogg").write_bytes(encoded)
     found = load_recordings(tmp_path, ["q.ogg"], max_bytes=len(encoded))
     assert content_of(found["q.ogg"].source, "audio/ogg") == encoded
@@ -85,12 +85,12 @@ def test_a_broken_or_missing_file_is_said_and_the_others_are_there(tmp_path: Pat
 @pytest.mark.parametrize("sample_rate_hz", [8_000, 22_050, 44_100, 48_000, 96_000])
 def test_any_sample_rate_becomes_opus(sample_rate_hz: int) -> None:
     sound = syllables(duration_s=0.7, sample_rate_hz=sample_rate_hz)
-    assert read_audio(encode_opus(sound)).duration_s == pytest.approx(0.7, abs=0.02)
+    assert read_audio(encode_opus(sound, level=0.9)).duration_s == pytest.approx(0.7, abs=0.02)
 
 
 def test_the_same_sound_gives_the_same_opus_bytes() -> None:
     sound = syllables(duration_s=0.7)
-    assert encode_opus(sound) == encode_opus(sound)
+    assert encode_opus(sound, level=0.9) == encode_opus(sound, level=0.9)
 
 
 def test_a_stream_under_its_own_serial_is_unchanged_so_our_checksums_are_libogg_s() -> None:

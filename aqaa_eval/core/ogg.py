@@ -1,14 +1,34 @@
-"""Ogg streams with a serial number of our choosing, so that the same sound gives the same bytes.
+"""Opus in Ogg with the same bytes for the same sound.
 
 Encoders draw the serial number of a stream at random; it stands in every page (RFC 3533) under a checksum.
 """
 
 from __future__ import annotations
 
+import io
 import zlib
 
+from aqaa_eval.core.audio import Audio
+
+_OPUS_RATES_HZ = (8_000, 12_000, 16_000, 24_000, 48_000)
 _HEADER_BYTES = 27
 _REVERSED_BITS = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
+
+
+def encode_opus(audio: Audio, *, level: float) -> bytes:
+    """Encode mono Opus, at the sample rate or the next that Opus has.
+
+    Args:
+        audio: what to encode.
+        level: libsndfile's compression level in [0, 1]; the bit rate is 6 + 250 * (1 - level) kbit/s.
+    """
+    import soundfile
+
+    rate_hz = next((rate for rate in _OPUS_RATES_HZ if rate >= audio.sample_rate_hz), _OPUS_RATES_HZ[-1])
+    buffer = io.BytesIO()
+    samples = audio.resampled(rate_hz).samples
+    soundfile.write(buffer, samples, rate_hz, format="OGG", subtype="OPUS", compression_level=level)
+    return with_serial(buffer.getvalue(), 0)
 
 
 def with_serial(stream: bytes, serial: int) -> bytes:
