@@ -205,8 +205,6 @@ class Pipeline:
 
     def transcribe(self, work: Work) -> Work:
         """Let ASR hear every answer that has sound."""
-        if self._tools.transcriber is None:
-            return replace(work, fresh=())
         fresh: list[Record] = []
         turns: list[TurnAttempt] = []
         for attempt in work.turns:

@@ -21,8 +21,6 @@ from aqaa_eval.engine.plan import Job, make_plan
 from aqaa_eval.engine.records import KINDS, decode
 from aqaa_eval.engine.store import Store
 
-STAGES = ("generate", "transcribe", "judge")
-
 
 class Progress(Protocol):
     """Watches a run; told only of what is already durable."""
@@ -94,6 +92,10 @@ def _drive(
     audio = AudioStore(request.folder.audio)
     pipeline = Pipeline(spec=request.spec, tools=request.tools, audio=audio)
     makers = makers_of(request.tools.model_identity, request.tools.asr_identity, request.tools.judge_maker)
+    stages = {"generate": pipeline.generate, "transcribe": pipeline.transcribe, "judge": pipeline.judge}
+    if request.tools.transcriber is None:
+        del stages["transcribe"]  # a thread that only hands on costs more than the rest of the engine
+    names = list(stages)
     todo: list[Job] = []
     for job in jobs:
         work = _resume(job, store, makers)
@@ -109,14 +111,15 @@ def _drive(
         audio.sync()
         store.commit(record for _, work in outcomes for record in work.fresh)
         for number, work in outcomes:
-            kinds = [turn.failure for turn in work.turns if turn.failure] if number == len(STAGES) - 1 else []
+            is_last = number == len(names) - 1
+            kinds = [turn.failure for turn in work.turns if turn.failure] if is_last else []
             failures.update(kinds)
-            n_finished += number == len(STAGES) - 1
-            progress.advance(STAGES[number], kinds)
+            n_finished += is_last
+            progress.advance(names[number], kinds)
 
     with _first_interrupt_finishes() as stopping:
         works = (_resume(job, store, makers) for job in todo)
-        executor.run(works, (pipeline.generate, pipeline.transcribe, pipeline.judge), done=commit, stopping=stopping)
+        executor.run(works, list(stages.values()), done=commit, stopping=stopping)
         interrupted = stopping()
     return Outcome(
         n_planned=len(jobs),
