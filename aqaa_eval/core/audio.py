@@ -163,7 +163,8 @@ def _decode(encoded: bytes, label: str, max_duration_s: float) -> tuple[NDArray[
         raise AudioError(f"{label}: not a readable audio file ({reason}); use WAV, FLAC, Ogg or MP3") from error
     if len(samples) < n_frames:
         raise AudioError(f"{label}: truncated, {len(samples)} of {n_frames} frames could be read")
-    return samples.mean(axis=1, dtype=np.float32), rate
+    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    return mono, rate
 
 
 def _refuse_truncated(encoded: bytes, label: str) -> None:
