@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -51,14 +49,3 @@ def test_a_finding_is_told_with_its_value_and_rule() -> None:
     )
     assert "digital silence" in describe_failure(Failure.SILENT, _audio(0 * TONE))
     assert "% of the samples" in describe_failure(Failure.CLIPPED, _audio(np.clip(3 * TONE, -1, 1)))
-
-
-def test_looking_at_the_level_is_cheap() -> None:
-    audio = Audio(samples=np.resize(0.3 * TONE, 72_000).astype(np.float32), sample_rate_hz=24_000)
-    seconds = []
-    for _ in range(20):
-        start = time.process_time()
-        for _ in range(10):
-            answer_failure(audio)
-        seconds.append((time.process_time() - start) / 10)
-    assert min(seconds) < 0.0006  # 0.05 ms where this was written; twice the target, for slower machines

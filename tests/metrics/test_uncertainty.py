@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -106,14 +104,3 @@ def test_wilson_over_nothing_is_no_value_and_over_too_much_is_refused() -> None:
     assert wilson_estimate(0, 0, unscored=3).value is None
     with pytest.raises(ValueError, match=r"n_true \(5\)"):
         wilson_estimate(5, 4)
-
-
-def test_two_hundred_conversations_take_milliseconds() -> None:
-    values = {f"{i}": [1.0 + i % 5, 3.0] for i in range(200)}
-    mean_estimate(values)  # loads scipy
-    seconds = []
-    for _ in range(9):
-        start = time.process_time()
-        mean_estimate(values, n_resamples=2000)
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.010  # 3.3 ms where this was written; the rest is for slower machines

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 import soundfile
 
 from aqaa_eval.core.errors import AudioError, DataError, UnknownName
-from aqaa_eval.tasks.suite import BUNDLED, bundled_suite, load_suite
+from aqaa_eval.tasks.suite import bundled_suite, load_suite
 from aqaa_eval.tasks.validate import validate_suite
 
 TASKS = Path(__file__).parents[2] / "tasks"
@@ -176,12 +175,3 @@ def test_a_link_out_of_the_folder_is_refused(folder):
 def test_an_unknown_suite_gets_a_suggestion():
     with pytest.raises(UnknownName, match="did you mean gaming"):
         bundled_suite("gameing")
-
-
-def test_all_nine_load_in_a_moment():
-    for suite_id in BUNDLED:
-        bundled_suite(suite_id)
-    start = time.process_time()
-    for suite_id in BUNDLED:
-        bundled_suite(suite_id)
-    assert time.process_time() - start < 0.05
