@@ -59,6 +59,12 @@ class Audio:
         scaled: NDArray[np.float32] = (self.samples * np.float32(32768.0)).round()
         return np.clip(scaled, -32768, 32767).astype(np.int16)
 
+    def as_stored(self) -> Audio:
+        """The sound as it comes back from a 16-bit file. What is measured must be this: a resumed run reads it so."""
+        stored = Audio(samples=self.pcm16.astype(np.float32) / np.float32(32768.0), sample_rate_hz=self.sample_rate_hz)
+        stored.__dict__["pcm16"] = self.pcm16  # known already; rounding twice changes nothing
+        return stored
+
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of sample rate and 16-bit samples: equal sound, equal name."""

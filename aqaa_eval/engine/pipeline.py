@@ -182,6 +182,8 @@ class Pipeline:
             failure, detail = Failure.NO_AUDIO, "the model gave no sound"
             response = replace(response, audio=None)
         else:
+            response = replace(response, audio=response.audio.as_stored())
+            assert response.audio is not None
             failure = self._tools.guard(response.audio)
             detail = f"the answer's sound is {failure}" if failure else ""
             name = self._audio.put(response.audio)

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aqaa_eval.adapters import fake
-from aqaa_eval.core.attempt import Query, Response, Status
+from aqaa_eval.core.attempt import Query, Response, Status, Transcript
+from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import DataError, UsageError
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.runspec import RunSpec
@@ -165,6 +169,31 @@ def test_an_asr_outage_is_a_failure_and_is_heard_again_next_time(tmp_path: Path)
     assert turn.failure is None
     assert turn.transcript is not None
     assert turn.transcript.text == "4800"
+
+
+def test_what_is_heard_before_and_after_a_resume_is_the_same_sound(tmp_path: Path) -> None:
+    class Fine(Recorder):
+        """Answers in samples between the steps of 16 bits."""
+
+        def answer(self, query: Query) -> Response:
+            said = super().answer(query)
+            assert said.audio is not None
+            return replace(said, audio=Audio(samples=said.audio.samples * np.float32(0.777), sample_rate_hz=16_000))
+
+    class Hashing(CountingTranscriber):
+        def transcribe(self, clips):  # type: ignore[no-untyped-def]
+            digests = [hashlib.sha256(clip.audio.samples.tobytes()).hexdigest() for clip in clips]
+            return [Transcript(text=digest, language="en", confidence=1.0, asr="count@1") for digest in digests]
+
+    class Out(CountingTranscriber):
+        def transcribe(self, clips):  # type: ignore[no-untyped-def]
+            raise OSError("recogniser is gone")
+
+    suite = ToneSuite(folder=tmp_path / "data")
+    drive(request(tmp_path / "whole", Fine(), suite=suite, transcriber=Hashing()))
+    drive(request(tmp_path / "resumed", Fine(), suite=suite, transcriber=Out()))
+    drive(request(tmp_path / "resumed", Fine(), suite=suite, transcriber=Hashing()))
+    assert dump(tmp_path / "resumed") == dump(tmp_path / "whole")
 
 
 def test_a_folder_of_another_spec_is_refused_with_what_differs(tmp_path: Path) -> None:
