@@ -23,18 +23,18 @@ def run(
     seed: Annotated[int | None, typer.Option(help="The seed that all others come from.")] = None,
     asr: Annotated[
         str | None,
-        typer.Option(help="whisper:base, whisper:/path/to/large-v3.pt, or none. [default: whisper:base if it is here]"),
+        typer.Option(help="whisper:base, whisper:/path/to/large-v3.pt, or none. (default: whisper:base if it is here)"),
     ] = None,
-    judge: Annotated[str | None, typer.Option(help="Who scores. [default: checks]")] = None,
+    judge: Annotated[str | None, typer.Option(help="Who scores. (default: checks)")] = None,
     speech_mos: Annotated[
-        str | None, typer.Option(help="distillmos, dnsmos, both by comma, or none. [default: those that are here]")
+        str | None, typer.Option(help="distillmos, dnsmos, both by comma, or none. (default: those that are here)")
     ] = None,
     channel: Annotated[
         str | None, typer.Option(help="Text that checks read: audio (the transcript) or text (the model's own).")
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Setting of the model, name=value.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML with the same fields; flags win.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/MODEL-HASH OF THE SPEC]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/MODEL-HASH OF THE SPEC)")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and leave.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,

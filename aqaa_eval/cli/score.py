@@ -10,10 +10,10 @@ import typer
 
 def score(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    asr: Annotated[str | None, typer.Option(help="Another transcriber. [default: the run's]")] = None,
-    judge: Annotated[str | None, typer.Option(help="Another judge. [default: the run's]")] = None,
-    speech_mos: Annotated[str | None, typer.Option(help="Other MOS predictors, or none. [default: the run's]")] = None,
-    channel: Annotated[str | None, typer.Option(help="audio or text. [default: the run's]")] = None,
+    asr: Annotated[str | None, typer.Option(help="Another transcriber. (default: the run's)")] = None,
+    judge: Annotated[str | None, typer.Option(help="Another judge. (default: the run's)")] = None,
+    speech_mos: Annotated[str | None, typer.Option(help="Other MOS predictors, or none. (default: the run's)")] = None,
+    channel: Annotated[str | None, typer.Option(help="audio or text. (default: the run's)")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
