@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 JobT = TypeVar("JobT")
 DEPTH = 4
 """Jobs that may wait before each stage."""
+PATIENCE_S = 0.01
+"""How long an outcome waits for others to be committed with it: a commit costs more than a fast job."""
 
 
 class LocalExecutor(Generic[JobT]):
@@ -88,15 +91,16 @@ def _work(
 
 
 def _drain(outcomes: queue.SimpleQueue[tuple[int, JobT] | BaseException]) -> list[tuple[int, JobT]]:
-    """Wait for one outcome, then take all that are ready: one commit for many."""
+    """Wait for one outcome, then a moment for others: one commit for many."""
     batch: list[tuple[int, JobT]] = []
     item = outcomes.get()
+    until_s = time.monotonic() + PATIENCE_S
     while True:
         if isinstance(item, BaseException):
             raise item
         batch.append(item)
         try:
-            item = outcomes.get_nowait()
+            item = outcomes.get(timeout=max(0.0, until_s - time.monotonic()))
         except queue.Empty:
             return batch
 
