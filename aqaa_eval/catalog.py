@@ -7,6 +7,7 @@ the entry-point groups `aqaa_eval.models`, `.suites`, `.judges`, `.transcribers`
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
