@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
+from pydantic import ValidationError
+
 from aqaa_eval.core.errors import DataError
+from aqaa_eval.core.performance import Phrase
 from aqaa_eval.core.sample import AudioFile, CheckSpec, Sample, Turn
 from aqaa_eval.tasks.checks import parse_check
 from aqaa_eval.tasks.finding import Finding
@@ -22,6 +25,7 @@ MANIFEST_NAME = "samples.jsonl"
 _SAMPLE_FIELDS = frozenset({"id", "turns"})
 _TURN_FIELDS = frozenset(
     {"audio", "sha256", "duration_s", "voice", "text", "language", "answer_language", "reference", "rubric", "checks"}
+    | {"checklist", "performance"}
 )
 
 
@@ -105,7 +109,9 @@ def _parse_turn(values: object, path: str, root: Traversable | Path) -> Turn:
         reference=_text(values, "reference", prefix, default="") or None,
         rubric=_text(values, "rubric", prefix, default="") or None,
         voice=_text(values, "voice", prefix, default=""),
+        checklist=_parse_texts(values.get("checklist", []), f"{prefix}checklist"),
         checks=_parse_checks(values.get("checks", []), f"{prefix}checks"),
+        performance=_parse_performance(values.get("performance", []), f"{prefix}performance"),
     )
 
 
@@ -137,6 +143,26 @@ def _parse_checks(values: object, path: str) -> tuple[CheckSpec, ...]:
         except DataError as error:
             raise _Fault(f"{path}[{index}]", str(error)) from error
     return tuple(specs)
+
+
+def _parse_texts(values: object, path: str) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise _Fault(path, f"must be a list of texts, got {values!r}")
+    return tuple(_text({str(index): value}, str(index), f"{path}.") for index, value in enumerate(values))
+
+
+def _parse_performance(values: object, path: str) -> tuple[Phrase, ...]:
+    if not isinstance(values, list):
+        raise _Fault(path, f"must be a list of phrases, got {values!r}")
+    phrases = []
+    for index, value in enumerate(values):
+        try:
+            phrases.append(Phrase.model_validate(value))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join([f"{path}[{index}]", *map(str, first["loc"])])
+            raise _Fault(field, f"{first['msg']} (got {first['input']!r})") from error
+    return tuple(phrases)
 
 
 def _text(values: Mapping[str, object], name: str, prefix: str, *, default: str | None = None) -> str:

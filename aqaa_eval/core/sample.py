@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aqaa_eval.core.audio import MAX_DURATION_S, Audio, read_audio
 from aqaa_eval.core.errors import AudioError
+from aqaa_eval.core.performance import Phrase
 
 CheckValue = str | int | float | bool | tuple[str, ...] | tuple[float, ...]
 
@@ -85,7 +86,9 @@ class Turn:
         answer_language: language that a good answer is in.
         reference: a good answer, where there is one.
         rubric: a note for a judge on what a good answer holds.
+        checklist: yes/no questions that a judge answers one by one.
         checks: verifiable demands on the answer.
+        performance: how a good answer is voiced, where its words alone do not say it.
         voice: name of the voice that speaks it.
     """
 
@@ -95,7 +98,9 @@ class Turn:
     answer_language: str
     reference: str | None = None
     rubric: str | None = None
+    checklist: tuple[str, ...] = ()
     checks: tuple[CheckSpec, ...] = ()
+    performance: tuple[Phrase, ...] = ()
     voice: str = ""
 
 

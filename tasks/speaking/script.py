@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from aqaa_eval.core.errors import DataError
+from aqaa_eval.core.performance import Phrase
 
 SCRIPT_NAME = "script.yaml"
 
@@ -67,7 +68,11 @@ Part = str | Spoken | Beeps | Tones | Pause
 
 
 class TurnScript(_Strict):
-    """One question. `say` is its words, or a list of parts; what is not given here is the conversation's."""
+    """One question. `say` is its words, or a list of parts; what is not given here is the conversation's.
+
+    `answer` says how a good answer is voiced, where speaking the reference is not enough: phrases, each with its words
+    (`say`; the reference if there is one phrase without words) and what the voice does, see `Phrase`.
+    """
 
     say: str | tuple[Part, ...]
     voice: str | None = None
@@ -77,12 +82,24 @@ class TurnScript(_Strict):
     answer_language: str | None = None
     reference: str | None = None
     rubric: str | None = None
+    checklist: tuple[str, ...] = ()
+    answer: tuple[dict[str, object], ...] = ()
     checks: tuple[str | dict[str, dict[str, object]], ...] = ()
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """What is heard, in order."""
         return (self.say,) if isinstance(self.say, str) else self.say
+
+    @property
+    def performance(self) -> tuple[Phrase, ...]:
+        """How a good answer is voiced; empty where speaking the reference will do.
+
+        >>> TurnScript(say="Slower!", reference="It rains.", answer=({"rate": 0.6},)).performance[0].say
+        'It rains.'
+        """
+        words = {"say": self.reference} if self.reference and len(self.answer) == 1 else {}
+        return tuple(Phrase.model_validate(words | phrase) for phrase in self.answer)
 
     @property
     def text(self) -> str:

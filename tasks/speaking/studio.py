@@ -98,6 +98,8 @@ def describe(sample: SampleScript, turn: TurnScript) -> dict[str, object]:
         "answer_language": turn.answer_language or turn.language,
         "reference": turn.reference,
         "rubric": turn.rubric,
+        "checklist": list(turn.checklist) or None,
+        "performance": [phrase.model_dump(mode="json", exclude_defaults=True) for phrase in turn.performance] or None,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     return given | {"checks": [_check(check) for check in turn.checks]}
