@@ -30,19 +30,26 @@ def read_config(path: Path) -> dict[str, Any]:
     return values
 
 
-def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
-    """`--set name=value` pairs, with numbers and booleans read as such.
+def parse_options(pairs: Sequence[str] | None, *, base_url: str | None = None) -> dict[str, Any] | None:
+    """`--set name=value` pairs, with numbers and booleans read as such; None if nothing is given.
 
     >>> parse_options(["delay_s=0.5", "greedy=true", "voice=jane"])
     {'delay_s': 0.5, 'greedy': True, 'voice': 'jane'}
+    >>> parse_options(None, base_url="http://localhost:8000/v1")
+    {'base_url': 'http://localhost:8000/v1'}
+
+    Raises:
+        UsageError: a pair without "=", or a server's address that holds a password.
     """
-    options: dict[str, Any] = {}
-    for pair in pairs:
+    options: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
+    for pair in pairs or ():
         name, sign, value = pair.partition("=")
         if not sign or not name:
             raise UsageError(f"--set {pair}: write it as name=value")
         options[name] = _plain(value)
-    return options
+    if "@" in str(options.get("base_url", "")):
+        raise UsageError("the server's address holds a user or password; give keys by the environment (OPENAI_API_KEY)")
+    return options or None
 
 
 def _plain(value: str) -> str | int | float | bool:

@@ -32,7 +32,17 @@ def run(
     channel: Annotated[
         str | None, typer.Option(help="Text that checks read: audio (the transcript) or text (the model's own).")
     ] = None,
+    perturb: Annotated[
+        list[str] | None, typer.Option(help="Change the questions' sound, such as noise:10dB; repeat it for more.")
+    ] = None,
+    second_asr: Annotated[str | None, typer.Option(help="A second ear that marks doubtful words.")] = None,
+    python: Annotated[str | None, typer.Option(help="Interpreter of another environment to run the model in.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Server of the model, for openai:MODEL and the like.")] = None,
+    judge_url: Annotated[str | None, typer.Option(help="Server of the judge.")] = None,
+    asr_url: Annotated[str | None, typer.Option(help="Server of the transcriber.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Setting of the model, name=value.")] = None,
+    judge_set: Annotated[list[str] | None, typer.Option(help="Setting of the judge, name=value.")] = None,
+    asr_set: Annotated[list[str] | None, typer.Option(help="Setting of the transcriber, name=value.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML with the same fields; flags win.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/MODEL-HASH OF THE SPEC)")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and leave.")] = False,
@@ -60,7 +70,12 @@ def run(
         "judge": judge,
         "speech_mos": names_of(speech_mos) if speech_mos is not None else None,
         "channel": channel,
-        "model_options": parse_options(set_) if set_ else None,
+        "perturb": perturb,
+        "second_asr": second_asr,
+        "python": python,
+        "model_options": parse_options(set_, base_url=base_url),
+        "judge_options": parse_options(judge_set, base_url=judge_url),
+        "asr_options": parse_options(asr_set, base_url=asr_url),
     }
     spec = _with_defaults(make_spec(flags, config), given={name for name, value in flags.items() if value is not None})
     suites = catalog.make_suites(spec.suites)

@@ -14,6 +14,11 @@ def score(
     judge: Annotated[str | None, typer.Option(help="Another judge. (default: the run's)")] = None,
     speech_mos: Annotated[str | None, typer.Option(help="Other MOS predictors, or none. (default: the run's)")] = None,
     channel: Annotated[str | None, typer.Option(help="audio or text. (default: the run's)")] = None,
+    second_asr: Annotated[str | None, typer.Option(help="A second ear, or none. (default: the run's)")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Server of the judge.")] = None,
+    asr_url: Annotated[str | None, typer.Option(help="Server of the transcriber.")] = None,
+    judge_set: Annotated[list[str] | None, typer.Option(help="Setting of the judge, name=value.")] = None,
+    asr_set: Annotated[list[str] | None, typer.Option(help="Setting of the transcriber, name=value.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
@@ -24,7 +29,7 @@ def score(
         aqaa-eval score runs/cascade-1a2b3c4d --judge checks --channel text
     """
     from aqaa_eval import catalog
-    from aqaa_eval.cli.config import names_of
+    from aqaa_eval.cli.config import names_of, parse_options
     from aqaa_eval.cli.execute import conclude, execute, share_cores
     from aqaa_eval.core.runspec import parse_run_spec
     from aqaa_eval.engine.folder import RunFolder
@@ -37,6 +42,10 @@ def score(
         "judge": judge,
         "speech_mos": names_of(speech_mos) if speech_mos is not None else None,
         "channel": channel,
+        "second_asr": second_asr,
+        # Settings belong to the part that they were given for: another part starts without them.
+        "judge_options": parse_options(judge_set, base_url=base_url) or ({} if judge else None),
+        "asr_options": parse_options(asr_set, base_url=asr_url) or ({} if asr else None),
     }
     values = {**stored.model_dump(), **{name: value for name, value in changes.items() if value is not None}}
     spec = parse_run_spec(values, name="command line")

@@ -19,12 +19,17 @@ class RunSpec(BaseModel):
     Attributes:
         model: name of the model under test, such as "cascade" or "fake:echo".
         model_options: settings of the adapter, by name.
+        python: interpreter that the adapter runs in, as a process of its own; None for this one.
         suites: ids of suites, or of sets of suites ("mini" is the nine bundled ones).
         limit: conversations per suite at the most; None for all.
         repeats: how often each conversation is put to the model, each time with another seed.
         seed: the seed from which every other one is derived.
+        perturb: what is done to the questions' sound, such as "noise:10dB"; empty for clean ones.
         asr: transcriber of the answers; "none" leaves them untranscribed.
+        asr_options: settings of the transcriber, by name.
+        second_asr: a second ear that marks the words on which the two disagree; "none" for one ear.
         judge: who scores; several are comma-separated.
+        judge_options: settings of the judges, by name.
         speech_mos: MOS predictors to run on the answers' sound.
         channel: which text the checks read: the transcript of the speech, or the model's own text.
     """
@@ -33,12 +38,17 @@ class RunSpec(BaseModel):
 
     model: str
     model_options: dict[str, OptionValue] = {}
+    python: str | None = None
     suites: tuple[str, ...] = ("mini",)
     limit: Annotated[int, Field(ge=1)] | None = None
     repeats: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    perturb: tuple[str, ...] = ()
     asr: str = "whisper:base"
+    asr_options: dict[str, OptionValue] = {}
+    second_asr: str = "none"
     judge: str = "checks"
+    judge_options: dict[str, OptionValue] = {}
     speech_mos: tuple[Literal["distillmos", "dnsmos"], ...] = ("distillmos", "dnsmos")
     channel: Literal["audio", "text"] = "audio"
 
