@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aqaa_eval.core.errors import UsageError
-from aqaa_eval.core.runspec import OptionValue
+
+if TYPE_CHECKING:
+    from aqaa_eval.core.runspec import OptionValue
 
 T = TypeVar("T", str, int, float, bool)
 

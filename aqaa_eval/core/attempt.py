@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.failure import Failure
-from aqaa_eval.core.sample import Sample
+
+if TYPE_CHECKING:  # a model that runs in its own environment has no need of what samples are parsed with
+    from aqaa_eval.core.sample import Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,13 +115,20 @@ def from_samples(samples: NDArray[np.floating], *, sample_rate_hz: int, name: st
     return Audio(samples=np.ascontiguousarray(array), sample_rate_hz=sample_rate_hz)
 
 
-def read_audio(source: Path | str | bytes, *, name: str | None = None, max_duration_s: float = MAX_DURATION_S) -> Audio:
+def read_audio(
+    source: Path | str | bytes,
+    *,
+    name: str | None = None,
+    max_duration_s: float = MAX_DURATION_S,
+    cut_after_s: float | None = None,
+) -> Audio:
     """Read a WAV, FLAC, Ogg or MP3 file, from a path or from its bytes.
 
     Args:
         source: path, or the encoded bytes.
         name: what errors call it; the path if not given.
         max_duration_s: longer recordings are refused before they are decoded.
+        cut_after_s: if given, longer recordings are read up to here instead of being refused.
 
     Raises:
         AudioError: missing, empty, truncated, malformed, not finite or too long.
@@ -131,7 +138,7 @@ def read_audio(source: Path | str | bytes, *, name: str | None = None, max_durat
     if not encoded:
         raise AudioError(f"{label}: the file is empty (0 bytes)")
     _refuse_truncated(encoded, label)
-    samples, sample_rate_hz = _decode(encoded, label, max_duration_s)
+    samples, sample_rate_hz = _decode(encoded, label, max_duration_s, cut_after_s)
     return from_samples(samples, sample_rate_hz=sample_rate_hz, name=label)
 
 
@@ -155,15 +162,19 @@ def _read_bytes(path: Path, label: str) -> bytes:
         raise AudioError(f"{label}: cannot be read ({error.strerror})") from error
 
 
-def _decode(encoded: bytes, label: str, max_duration_s: float) -> tuple[NDArray[np.float32], int]:
+def _decode(
+    encoded: bytes, label: str, max_duration_s: float, cut_after_s: float | None
+) -> tuple[NDArray[np.float32], int]:
     import soundfile
 
     try:
         with soundfile.SoundFile(io.BytesIO(encoded)) as file:
             rate, n_frames = file.samplerate, file.frames
+            if cut_after_s is not None:
+                n_frames = min(n_frames, int(cut_after_s * rate))
             if n_frames > max_duration_s * rate:
                 raise AudioError(f"{label}: {n_frames / rate:.0f} s is longer than the limit of {max_duration_s:.0f} s")
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = file.read(n_frames, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         reason = str(error).split(": ", 1)[-1].rstrip(".")
         raise AudioError(f"{label}: not a readable audio file ({reason}); use WAV, FLAC, Ogg or MP3") from error

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aqaa_eval.core.answers import MAX_ANSWER_S, checked_response, cut_to_limit, is_too_long
 from aqaa_eval.core.attempt import Attempt, Message, Query, Response, Score, Status, TurnAttempt
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import AudioError, ModelTimeout
@@ -169,7 +170,7 @@ class Pipeline:
             seed=self._spec.seed_of(sample.suite, sample.id, work.job.repeat, index),
         )
         try:
-            response = self._tools.model.answer(query)
+            response = checked_response(self._tools.model.answer(query))
         except ModelTimeout as error:
             return _broken(index, Failure.TIMEOUT, str(error))
         except Exception as error:  # a model may raise anything: it is one failed answer, told with its reason
@@ -178,6 +179,7 @@ class Pipeline:
 
     def _accept(self, index: int, response: Response) -> tuple[TurnAttempt, Answer]:
         failure, detail, name = None, "", None
+        was_cut, response = is_too_long(response), cut_to_limit(response)
         if response.audio is None or not len(response.audio.samples):
             failure, detail = Failure.NO_AUDIO, "the model gave no sound"
             response = replace(response, audio=None)
@@ -186,6 +188,8 @@ class Pipeline:
             assert response.audio is not None
             failure = self._tools.guard(response.audio)
             detail = f"the answer's sound is {failure}" if failure else ""
+            if was_cut and failure is None:
+                failure, detail = Failure.TRUNCATED, f"longer than {MAX_ANSWER_S:.0f} s: only that much of it was kept"
             name = self._audio.put(response.audio)
         made = Answer(
             audio=name,
