@@ -5,6 +5,7 @@ AqaaError
 |   `-- UnknownName   no model, suite or judge of that name
 |-- AudioError        a recording cannot be used
 |-- DataError         a card, a manifest or a run folder is malformed
+|-- NotComparable     two runs were not measured alike (exit code 5)
 |-- MissingWeights    a model file is not on this machine
 `-- ModelError        the model under test broke on one query
     `-- ModelTimeout  it did not answer in time
@@ -54,6 +55,12 @@ class AudioError(AqaaError):
 
 class DataError(AqaaError):
     """A card, a manifest, a configuration or a run folder is malformed."""
+
+
+class NotComparable(AqaaError):
+    """Two runs were not measured alike, or share no conversation."""
+
+    exit_code = ExitCode.NOT_COMPARABLE
 
 
 class MissingWeights(AqaaError):

@@ -135,7 +135,7 @@ def _bootstrap_interval(sums: NDArray[np.float64], *, seed: int, n_resamples: in
         drawn = rng.integers(0, n_clusters, (n_rows, n_clusters), dtype=np.intp)
         totals, weights = numerators.take(drawn).sum(axis=1), denominators.take(drawn).sum(axis=1)
         ratios.append(totals[weights > 0] / weights[weights > 0])
-    tail = _expanded_tail(n_clusters)
+    tail = expanded_tail(n_clusters)
     low, high = np.quantile(np.concatenate(ratios), [tail, 1 - tail])
     return float(low), float(high)
 
@@ -145,7 +145,7 @@ def _block_sizes(n_resamples: int, n_clusters: int) -> list[int]:
     return [min(n_rows, n_resamples - start) for start in range(0, n_resamples, n_rows)]
 
 
-def _expanded_tail(n_clusters: int) -> float:
+def expanded_tail(n_clusters: int) -> float:
     """Share of resamples to cut at each end: 0.025 for many conversations, less for few."""
     from scipy.special import stdtrit
 
