@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from aqaa_eval.core.audio import Audio, from_samples, read_audio
 from aqaa_eval.core.errors import UnknownName, UsageError
+from aqaa_eval.tasks.speaking import hibari_voice
 
 VOICES = {
     "hibari": "woman",
@@ -60,7 +61,7 @@ def speak(text: str, *, voice: str, language: str, rate: float) -> Audio:
         return _flite(text, name, rate)
     if engine == "kokoro":
         return _kokoro(text, name, language, rate)
-    return from_samples(_hibari()(text, speed=rate, seed=0), sample_rate_hz=24_000)
+    return from_samples(hibari_voice.engine()(text, speed=rate, seed=0), sample_rate_hz=hibari_voice.SAMPLE_RATE_HZ)
 
 
 def _flite(text: str, name: str, rate: float) -> Audio:
@@ -77,21 +78,12 @@ def _flite(text: str, name: str, rate: float) -> Audio:
 def _kokoro(text: str, name: str, language: str, rate: float) -> Audio:
     core = _kokoro_core()
     style = core._voices[name]
-    sentences = [core.phonemize(text)] if language == "ja" else _hibari().phonemize(text)
+    sentences = [core.phonemize(text)] if language == "ja" else hibari_voice.engine().phonemize(text)
     gap = np.zeros(round(_SENTENCE_GAP_S * core.SAMPLE_RATE), np.float32)
     pieces: list[NDArray[np.float32]] = []
     for phonemes in sentences:
         pieces += [core._infer(phonemes, style, rate), gap]
     return from_samples(np.concatenate(pieces[:-1]), sample_rate_hz=core.SAMPLE_RATE)
-
-
-@cache
-def _hibari() -> Any:
-    try:
-        from hibari import Hibari
-    except ImportError as error:
-        raise UsageError("the voice hibari needs its package: pip install 'aqaa-eval[offline]'") from error
-    return Hibari()
 
 
 @cache
