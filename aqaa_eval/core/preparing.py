@@ -23,6 +23,8 @@ def prepare(weight: Weight, folder: Path) -> None:
     """
     if weight.prepare is Preparation.CT2_TO_WHISPER:
         _make_whisper_checkpoint(weight, folder)
+    elif weight.prepare is Preparation.CT2_TO_TRANSFORMERS:
+        _make_hf_whisper(weight, folder)
     elif weight.prepare is Preparation.GGUF_TO_FOLDER:
         _make_transformers_folder(weight, folder)
 
@@ -38,6 +40,17 @@ def _make_whisper_checkpoint(weight: Weight, folder: Path) -> None:
             f"{weight.tensors_sha256}; nothing was installed"
         )
     write_checkpoint(checkpoint, folder / weight.installed)
+    export.unlink()
+
+
+def _make_hf_whisper(weight: Weight, folder: Path) -> None:
+    if importlib.util.find_spec("transformers") is None:
+        raise MissingWeights(f"{weight.name}: writing its folder needs transformers: pip install transformers")
+    from aqaa_eval.core.ct2_whisper import read_checkpoint
+    from aqaa_eval.core.hf_whisper import write_transformers_folder
+
+    export = folder / "model.bin"
+    write_transformers_folder(read_checkpoint(export), export=folder, folder=folder)
     export.unlink()
 
 
