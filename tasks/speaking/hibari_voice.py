@@ -1,4 +1,4 @@
-"""The voice hibari with a hand on its controls: rate, pitch and its range, whisper, notes. They are set before it sounds.
+"""The voice hibari with a hand on its controls: rate, pitch, its range, whisper, notes, set before its sound is made.
 
 The network (hibari-tts 0.2.1) gives six curves per 12.5 ms: how strong the harmonics are and how they are rotated, how
 strong the noise is, a free part with its phase, and the pitch in hertz. Its own signal processing makes sound of them.
@@ -21,17 +21,17 @@ from aqaa_eval.core.errors import UsageError
 SAMPLE_RATE_HZ = 24_000
 HOP_S = 0.0125
 LOW_HZ, HIGH_HZ = 65.0, 700.0  # outside them the voice's formants carry no clear vowel any more
-NOTE_GAP_SHARE, NOTE_GAP_S = 0.2, 0.14  # a gap that the detector of speech sees (it closes those below 0.1 s)
+NOTE_GAP_SHARE, NOTE_GAP_S = 0.1, 0.14  # a gap that the detector of speech sees (it closes those below 0.1 s)
 
 _VOICED_HZ = 40.0  # hibari's own limit: below it a frame has no pulses
 _SLOWEST, _FASTEST = 0.3, 3.0
 _PULSE_LEVEL = 0.4  # of a spectrum of pulses at a woman's pitch against one of noise, both of amplitude 1
 _BIN_HZ = 20.0
 _WHISPER_FROM_HZ = 600.0  # a whisper has no voice's low end
-_VOWEL_SHARE = 0.5  # of the strongest frame: a vowel, and no consonant
+_VOWEL_SHARE = 0.4  # of the strongest frame: a vowel, and no consonant
 _LEAST_OF_VOWELS = 0.3
 _MAX_BREAK_FRAMES = 3  # 40 ms
-_QUIET_SHARE = 0.02  # of the peak: what lies below is the silence around a word
+_QUIET_SHARE = 0.08  # of the peak: what lies below is the silence around a word
 
 Samples = NDArray[np.float32]
 

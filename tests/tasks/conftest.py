@@ -4,74 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
 
 from aqaa_eval.core.audio import Audio, from_samples
 from aqaa_eval.core.checking import Heard
+from aqaa_eval.core.performance import Phrase
+from aqaa_eval.tasks.speaking.performer import perform
 
 RATE_HZ = 24_000
 Speak = Callable[..., Heard]
 
 
 @cache
-def voice() -> Any:
-    return pytest.importorskip("hibari", reason="the test voice is hibari-tts, in the offline extra").Hibari()
-
-
-@cache
-def speech(text: str, speed: float, semitones: float) -> np.ndarray:
-    """Spoken text; pitch is moved by playing it at another sample rate, the speed then set right by the voice."""
-    ratio = 2 ** (semitones / 12)
-    plain = from_samples(voice()(text, speed=speed / ratio, seed=0), sample_rate_hz=round(RATE_HZ * ratio))
-    return plain.resampled(RATE_HZ).samples
+def performed(*phrases: Phrase, language: str = "en") -> Audio:
+    pytest.importorskip("hibari", reason="the test voice is hibari-tts, in the offline extra")
+    return perform(phrases, language=language)
 
 
 @pytest.fixture
 def speak() -> Speak:
     def speaker(
-        text: str,
-        *,
-        speed: float = 1.0,
-        gain_db: float = 0.0,
-        semitones: float = 0.0,
-        heard_as: str | None = None,
-        previous: Heard | None = None,
+        text: str, *, heard_as: str | None = None, language: str = "en", previous: Heard | None = None, **manner: object
     ) -> Heard:
-        samples = speech(text, speed, semitones) * np.float32(10 ** (gain_db / 20))
-        return Heard(
-            text=heard_as or text,
-            language="en",
-            audio=Audio(samples=samples.astype(np.float32), sample_rate_hz=RATE_HZ),
-            previous=previous,
-        )
+        """Speak a text in a manner, see `Phrase`."""
+        audio = performed(Phrase.model_validate({"say": text, **manner}), language=language)
+        return Heard(text=heard_as or text, language=language, audio=audio, previous=previous)
 
     return speaker
 
 
 @pytest.fixture
-def sing() -> Callable[[Sequence[int], float], Heard]:
-    def singer(midi: Sequence[int], speed: float = 0.5) -> Heard:
-        samples = np.concatenate([sung_note(note, speed) for note in midi])
-        text = " ".join(["la"] * len(midi))
-        return Heard(text=text, language="en", audio=from_samples(samples, sample_rate_hz=RATE_HZ))
+def sing() -> Callable[..., Heard]:
+    def singer(midi: Sequence[int], note_s: float = 0.6) -> Heard:
+        words = " ".join(["la"] * len(midi))
+        audio = performed(Phrase(say=words, notes=tuple(midi), note_s=note_s))
+        return Heard(text=words, language="en", audio=audio)
 
     return singer
-
-
-@cache
-def sung_note(midi: int, speed: float) -> np.ndarray:
-    """The syllable la with the voice's own pitch curve replaced by one note, below the package's public face."""
-    from hibari import dsp
-
-    tts = voice()
-    ids = np.asarray([tts.ids(tts.phonemize("la")[0])], np.int64)
-    outputs = tts.sess.run(None, {"ids": ids, "speed": np.asarray([speed], np.float32)})
-    *rest, pitch_hz = (output[0] for output in outputs)
-    flat_hz = np.where(pitch_hz > 0, 440.0 * 2 ** ((midi - 69) / 12), pitch_hz).astype(np.float32)
-    return np.asarray(dsp.synth(*rest, flat_hz, np.random.default_rng(0)), np.float32)
 
 
 @pytest.fixture
