@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from aqaa_eval.cli import doctor, fetch, listing, report, run, score, validate
+from aqaa_eval.cli import doctor, export, fetch, gate, listing, report, run, score, validate
 from aqaa_eval.core.errors import AqaaError, ExitCode
 
 app = typer.Typer(
@@ -19,12 +19,15 @@ app = typer.Typer(
         "Evaluate voice models that hear a spoken question and answer in speech.\n\n"
         "Start with `aqaa-eval run --model cascade --limit 2`: it asks, listens, scores and writes report.html. "
         "Give the same command again to go on where it stopped.\n\n"
-        "Exit codes: 0 done, 2 wrong usage, 3 run incomplete. `--debug` before the verb shows tracebacks."
+        "Exit codes: 0 done, 1 gate failed, 2 wrong usage, 3 run incomplete, 4 inconclusive, 5 not comparable. "
+        "`--debug` before the verb shows tracebacks."
     ),
 )
 app.command(name="run")(run.run)
 app.command(name="score")(score.score)
 app.command(name="report")(report.report)
+app.command(name="gate")(gate.gate)
+app.command(name="export")(export.export)
 app.command(name="list")(listing.list_names)
 app.command(name="fetch")(fetch.fetch)
 app.command(name="doctor")(doctor.doctor)
