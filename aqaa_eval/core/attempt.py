@@ -20,7 +20,8 @@ class Message:
     Attributes:
         role: "user" or "assistant".
         audio: the sound; None for a text-only utterance.
-        text: the words, where the speaker gave them as text (a model's own text; never a question's).
+        text: the words, where the speaker gave them as text: a model's own, or a written question. Of a spoken question
+            there are none.
     """
 
     role: str
@@ -89,6 +90,36 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A stretch of a transcript that a second recogniser heard differently.
+
+    Attributes:
+        start: index of its first character in the transcript's text.
+        end: index after its last one; equal to `start` where only the second recogniser heard something.
+        instead: what the second one heard; "" for nothing.
+    """
+
+    start: int
+    end: int
+    instead: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondHearing:
+    """What another recogniser heard in the same answer, and where the two disagree.
+
+    Attributes:
+        asr: identity of the second recogniser.
+        text: its words; "" if it heard none.
+        doubts: in the order of the first one's text; empty if they agree.
+    """
+
+    asr: str
+    text: str
+    doubts: tuple[Doubt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
     """What ASR heard in one answer.
 
@@ -100,6 +131,8 @@ class Transcript:
         words: with times; may be empty.
         failure: SILENT, ASR_EMPTY, ASR_HALLUCINATED or LOOPED where that was found.
         note: a sentence on what was found.
+        language_probability: of the detected language, in [0, 1]; None where it was forced or is not given.
+        second: what a second recogniser heard; None if there was none, or if it does not know the language.
     """
 
     text: str
@@ -109,6 +142,22 @@ class Transcript:
     words: tuple[Word, ...] = ()
     failure: Failure | None = None
     note: str = ""
+    language_probability: float | None = None
+    second: SecondHearing | None = None
+
+    @property
+    def uncertain_words(self) -> tuple[str, ...]:
+        """What a judge should not build on: the stretches of the text on which two recognisers disagree, in order.
+
+        Empty without a second recogniser. What only the second one heard has no words here; see `second.doubts`.
+
+        >>> doubt = Doubt(start=8, end=15, instead="thirty")
+        >>> heard = SecondHearing(asr="b", text="I want thirty", doubts=(doubt,))
+        >>> Transcript(text="I want, thirsty", language="en", confidence=None, asr="a", second=heard).uncertain_words
+        ('thirsty',)
+        """
+        doubts = self.second.doubts if self.second else ()
+        return tuple(self.text[doubt.start : doubt.end] for doubt in doubts if doubt.end > doubt.start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
