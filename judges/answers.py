@@ -50,16 +50,22 @@ def find_answers(attempt: Attempt) -> tuple[Answer, ...]:
     """The state of every turn of the sample; turns that were never put to the model are broken."""
     by_index = {turn.index: turn for turn in attempt.turns}
     return tuple(
-        find_answer(by_index[index]) if index in by_index else _not_asked(index)
-        for index in range(len(attempt.sample.turns))
+        find_answer(by_index[index], is_written=asked.audio is None) if index in by_index else _not_asked(index)
+        for index, asked in enumerate(attempt.sample.turns)
     )
 
 
-def find_answer(turn: TurnAttempt) -> Answer:
-    """The state of one turn. A break of the system outweighs what else is known of the turn."""
+def find_answer(turn: TurnAttempt, *, is_written: bool = False) -> Answer:
+    """The state of one turn. A break of the system outweighs what else is known of the turn.
+
+    Args:
+        turn: the turn.
+        is_written: whether the question was, so that a written answer is one.
+    """
     audio = turn.response.audio if turn.response else None
     state, failure, reason = State.ANSWERED, None, ""
-    missing = _missing_answer(turn, audio)
+    has_words = is_written and turn.response is not None and bool((turn.response.text or "").strip())
+    missing = None if has_words else _missing_answer(turn, audio)
     if turn.failure in BREAKS:
         state, failure, reason = State.BROKEN, turn.failure, turn.detail or "no details"
     elif missing is not None:

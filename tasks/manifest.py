@@ -1,32 +1,37 @@
-"""The manifest of a suite, `samples.jsonl`: one conversation per line, checked field by field.
+"""The one way in for conversations: a row of values, checked field by field, becomes a `Sample`.
 
-A line is read by hand and not by a schema library: nine suites load in a few milliseconds, and every message can
-name the line and the field in the words of the manifest. The first fault of a line is told, and every line is read.
+A suite's `samples.jsonl` holds such rows as they are, one per line; other formats are brought into this form first (see
+`outside/`). A row is read by hand and not by a schema library: nine suites load in a few milliseconds, and every
+message can name the line and the field in the words of the manifest. The first fault of a row is told, it costs that
+row alone, and every row is read.
 """
 
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import TypeGuard
 
 from pydantic import ValidationError
 
 from aqaa_eval.core.errors import DataError
 from aqaa_eval.core.performance import Phrase
-from aqaa_eval.core.sample import AudioFile, CheckSpec, Sample, Turn
+from aqaa_eval.core.sample import AudioFile, CheckSpec, Sample, Source, Turn
 from aqaa_eval.tasks.checks import parse_check
+from aqaa_eval.tasks.fault import Fault, refuse_controls, refuse_markup
 from aqaa_eval.tasks.finding import Finding
+from aqaa_eval.tasks.location import Locator
 
 MANIFEST_NAME = "samples.jsonl"
-_SAMPLE_FIELDS = frozenset({"id", "turns"})
-_TURN_FIELDS = frozenset(
+MAX_ROW_BYTES = 1 << 20
+TURN_FIELDS = frozenset(
     {"audio", "sha256", "duration_s", "voice", "text", "language", "answer_language", "reference", "rubric", "checks"}
     | {"checklist", "performance"}
 )
+_SAMPLE_FIELDS = frozenset({"id", "turns"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,123 +42,179 @@ class Manifest:
         suite: id of the suite that its conversations belong to.
         root: the suite's folder; recordings lie below it.
         name: what messages call the file.
+        is_outside: made elsewhere: nobody may have written down what is said, and a question may be written only.
     """
 
     suite: str
     root: Traversable | Path
     name: str
-
-
-class _Fault(Exception):
-    """What is wrong with one line."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+    is_outside: bool = False
 
 
 def parse_manifest(encoded: bytes, manifest: Manifest) -> tuple[tuple[Sample, ...], list[Finding]]:
     """Read all lines. A faulty one gives a finding and no sample, so that the faults of all lines are told at once."""
-    samples: dict[str, Sample] = {}
-    lines: dict[str, int] = {}
-    findings: list[Finding] = []
+    reader = Reader(manifest)
     for line, text in enumerate(encoded.split(b"\n"), 1):
-        if not text.strip():
-            continue
-        try:
-            sample = _parse_row(text, manifest)
-            if sample.id in samples:
-                raise _Fault("id", f"{sample.id!r} is already the id of line {lines[sample.id]}; give it another")
-            samples[sample.id], lines[sample.id] = sample, line
-        except _Fault as fault:
-            findings.append(Finding(file=manifest.name, line=line, field=fault.field, message=str(fault)))
-    if not samples and not findings:
-        findings.append(Finding(file=manifest.name, line=1, message="holds no conversation"))
-    return tuple(samples.values()), findings
+        if text.strip():
+            reader.read_line(line, text)
+    return reader.result()
 
 
-def _parse_row(text: bytes, manifest: Manifest) -> Sample:
+def parse_json(text: bytes) -> dict[str, object]:
+    """One line of JSON.
+
+    Raises:
+        Fault: too long, not UTF-8, not JSON, too deep, or not an object.
+    """
+    if len(text) > MAX_ROW_BYTES:
+        raise Fault("", f"{len(text)} bytes; a line holds at most {MAX_ROW_BYTES}")
     try:
         values = json.loads(text)
     except UnicodeDecodeError as error:
-        raise _Fault("", f"not UTF-8 (byte {error.start} of the line); save it as UTF-8") from error
-    except ValueError as error:
-        raise _Fault("", f"not JSON: {error}; write one conversation per line") from error
+        raise Fault("", f"not UTF-8 (byte {error.start} of the line); save it as UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise Fault("", f"not JSON: {error}; write one conversation per line") from error
     if not isinstance(values, dict):
-        raise _Fault("", f"a line is an object with id and turns, this is a {type(values).__name__}")
-    _refuse_unknown(values, _SAMPLE_FIELDS, "")
-    sample_id = _text(values, "id", "")
-    if not all(char.isalnum() or char in "_-." for char in sample_id):
-        raise _Fault("id", f"{sample_id!r} may hold letters, digits, '_', '-' and '.' only: it names files of a run")
-    turns = values.get("turns")
-    if not isinstance(turns, list) or not turns:
-        raise _Fault("turns", "must be a list of at least one turn")
-    return Sample(
-        suite=manifest.suite,
-        id=sample_id,
-        turns=tuple(_parse_turn(turn, f"turns[{index}]", manifest.root) for index, turn in enumerate(turns)),
-    )
+        raise Fault("", f"a line is an object with id and turns, this is a {type(values).__name__}")
+    return values
 
 
-def _parse_turn(values: object, path: str, root: Traversable | Path) -> Turn:
-    if not isinstance(values, dict):
-        raise _Fault(path, f"a turn is an object, this is a {type(values).__name__}")
-    prefix = f"{path}."
-    _refuse_unknown(values, _TURN_FIELDS, prefix)
-    language = _text(values, "language", prefix)
-    return Turn(
-        audio=_parse_audio(values, prefix, root),
-        text=_text(values, "text", prefix),
-        language=language,
-        answer_language=_text(values, "answer_language", prefix, default=language),
-        reference=_text(values, "reference", prefix, default="") or None,
-        rubric=_text(values, "rubric", prefix, default="") or None,
-        voice=_text(values, "voice", prefix, default=""),
-        checklist=_parse_texts(values.get("checklist", []), f"{prefix}checklist"),
-        checks=_parse_checks(values.get("checks", []), f"{prefix}checks"),
-        performance=_parse_performance(values.get("performance", []), f"{prefix}performance"),
-    )
+class Reader:
+    """Collects the conversations of one manifest, and what is wrong with the rest."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._locator = Locator(manifest.root)
+        self._samples: dict[str, Sample] = {}
+        self._lines: dict[str, int] = {}
+        self._findings: list[Finding] = []
+
+    def read_line(self, line: int, text: bytes) -> None:
+        """Take a line of JSON."""
+        try:
+            values = parse_json(text)
+        except Fault as fault:
+            self.refuse(line, fault)
+            return
+        self.read(line, values)
+
+    def read(self, line: int, values: Mapping[str, object]) -> None:
+        """Take a row of values."""
+        given = values.get("id")
+        try:
+            sample = _Row(self._manifest, self._locator).sample(values)
+            if sample.id in self._samples:
+                raise Fault("id", f"{sample.id!r} is already the id of line {self._lines[sample.id]}; give it another")
+        except Fault as fault:
+            self.refuse(line, fault, sample=given if isinstance(given, str) else "")
+            return
+        self._samples[sample.id], self._lines[sample.id] = sample, line
+
+    def refuse(self, line: int, fault: Fault, *, sample: str = "") -> None:
+        """Note a row that gives no conversation."""
+        self._findings.append(
+            Finding(
+                file=self._manifest.name,
+                line=line,
+                field=fault.field,
+                message=str(fault),
+                sample=sample,
+                n_before=len(self._samples),
+            )
+        )
+
+    def result(self) -> tuple[tuple[Sample, ...], list[Finding]]:
+        """The conversations in order, and the findings in order."""
+        if not self._samples and not self._findings:
+            self._findings.append(Finding(file=self._manifest.name, line=1, message="holds no conversation"))
+        return tuple(self._samples.values()), self._findings
 
 
-def _parse_audio(values: Mapping[str, object], prefix: str, root: Traversable | Path) -> AudioFile:
-    name = _text(values, "audio", prefix)
-    place = PurePosixPath(name)
-    if place.is_absolute() or ".." in place.parts or "\\" in name or ":" in name:
-        raise _Fault(f"{prefix}audio", f"{name!r} leaves the suite's folder; give a path below it, with '/'")
-    location = root.joinpath(*place.parts)
-    if isinstance(location, Path) and location.is_symlink():
-        raise _Fault(f"{prefix}audio", f"{name!r} is a link; put the recording itself into the folder")
-    duration_s = values.get("duration_s")
-    if duration_s is not None and (isinstance(duration_s, bool) or not isinstance(duration_s, int | float)):
-        raise _Fault(f"{prefix}duration_s", f"must be a number of seconds, got {duration_s!r}")
-    return AudioFile(
-        path=location,
-        sha256=_text(values, "sha256", prefix, default=""),
-        duration_s=None if duration_s is None else float(duration_s),
-    )
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Reads one row."""
+
+    manifest: Manifest
+    locator: Locator
+
+    def sample(self, values: Mapping[str, object]) -> Sample:
+        _refuse_unknown(values, _SAMPLE_FIELDS, "")
+        sample_id = _text(values, "id", "")
+        if not all(char.isalnum() or char in "_-." for char in sample_id):
+            raise Fault("id", f"{sample_id!r} may hold letters, digits, '_', '-' and '.' only: it names files of a run")
+        turns = values.get("turns")
+        if not isinstance(turns, list) or not turns:
+            raise Fault("turns", "must be a list of at least one turn")
+        return Sample(
+            suite=self.manifest.suite,
+            id=sample_id,
+            turns=tuple(self._turn(turn, f"turns[{index}]") for index, turn in enumerate(turns)),
+        )
+
+    def _turn(self, values: object, path: str) -> Turn:
+        if not isinstance(values, dict):
+            raise Fault(path, f"a turn is an object, this is a {type(values).__name__}")
+        prefix = f"{path}."
+        _refuse_unknown(values, TURN_FIELDS, prefix)
+        language = _text(values, "language", prefix)
+        audio = self._audio(values, prefix)
+        text = _text(values, "text", prefix, default="" if self.manifest.is_outside and audio else None)
+        refuse_markup(text, f"{prefix}text")
+        return Turn(
+            audio=audio,
+            text=text,
+            language=language,
+            answer_language=_text(values, "answer_language", prefix, default=language),
+            reference=_text(values, "reference", prefix, default="") or None,
+            rubric=_text(values, "rubric", prefix, default="") or None,
+            voice=_text(values, "voice", prefix, default=""),
+            checklist=_parse_texts(values.get("checklist", []), f"{prefix}checklist"),
+            checks=_parse_checks(values.get("checks", []), f"{prefix}checks"),
+            performance=_parse_performance(values.get("performance", []), f"{prefix}performance"),
+        )
+
+    def _audio(self, values: Mapping[str, object], prefix: str) -> AudioFile | None:
+        given = values.get("audio")
+        if given is None and "audio" in values and self.manifest.is_outside:
+            return None
+        duration_s = values.get("duration_s")
+        if duration_s is not None and (isinstance(duration_s, bool) or not isinstance(duration_s, int | float)):
+            raise Fault(f"{prefix}duration_s", f"must be a number of seconds, got {duration_s!r}")
+        return AudioFile(
+            path=given if _is_source(given) else self._path(values, prefix),
+            sha256=_text(values, "sha256", prefix, default=""),
+            duration_s=None if duration_s is None else float(duration_s),
+        )
+
+    def _path(self, values: Mapping[str, object], prefix: str) -> Source:
+        return self.locator.locate(_text(values, "audio", prefix), f"{prefix}audio")
+
+
+def _is_source(value: object) -> TypeGuard[Source]:
+    return hasattr(value, "read_bytes")
 
 
 def _parse_checks(values: object, path: str) -> tuple[CheckSpec, ...]:
     if not isinstance(values, list):
-        raise _Fault(path, f"must be a list of checks, got {values!r}")
+        raise Fault(path, f"must be a list of checks, got {values!r}")
     specs = []
     for index, value in enumerate(values):
         try:
             specs.append(parse_check(value))
         except DataError as error:
-            raise _Fault(f"{path}[{index}]", str(error)) from error
+            raise Fault(f"{path}[{index}]", str(error)) from error
     return tuple(specs)
 
 
 def _parse_texts(values: object, path: str) -> tuple[str, ...]:
     if not isinstance(values, list):
-        raise _Fault(path, f"must be a list of texts, got {values!r}")
+        raise Fault(path, f"must be a list of texts, got {values!r}")
     return tuple(_text({str(index): value}, str(index), f"{path}.") for index, value in enumerate(values))
 
 
 def _parse_performance(values: object, path: str) -> tuple[Phrase, ...]:
     if not isinstance(values, list):
-        raise _Fault(path, f"must be a list of phrases, got {values!r}")
+        raise Fault(path, f"must be a list of phrases, got {values!r}")
     phrases = []
     for index, value in enumerate(values):
         try:
@@ -161,7 +222,7 @@ def _parse_performance(values: object, path: str) -> tuple[Phrase, ...]:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join([f"{path}[{index}]", *map(str, first["loc"])])
-            raise _Fault(field, f"{first['msg']} (got {first['input']!r})") from error
+            raise Fault(field, f"{first['msg']} (got {first['input']!r})") from error
     return tuple(phrases)
 
 
@@ -169,15 +230,14 @@ def _text(values: Mapping[str, object], name: str, prefix: str, *, default: str 
     """A field's text, without control characters; the default where it is not given and there is one."""
     value = values.get(name, default)
     if value is None:
-        raise _Fault(prefix + name, "is missing")
+        raise Fault(prefix + name, "is missing")
     if not isinstance(value, str) or (not value.strip() and default is None):
-        raise _Fault(prefix + name, f"must be a text, got {value!r}")
-    if any(unicodedata.category(char) == "Cc" for char in value):
-        raise _Fault(prefix + name, f"{value!r} holds control characters; take them out")
+        raise Fault(prefix + name, f"must be a text, got {value!r}")
+    refuse_controls(value, prefix + name)
     return value
 
 
 def _refuse_unknown(values: Mapping[str, object], known: frozenset[str], prefix: str) -> None:
     for name in values:
         if name not in known:
-            raise _Fault(f"{prefix}{name}", f"is no field here; fields are {', '.join(sorted(known))}")
+            raise Fault(f"{prefix}{name}", f"is no field here; fields are {', '.join(sorted(known))}")

@@ -1,13 +1,13 @@
 """A suite is a folder: `card.yaml` says what is measured, `samples.jsonl` what is asked, `audio/` holds the questions.
 
-Loading reads the card and the manifest only, in a few milliseconds; a recording is read when its turn comes, so one
-broken file costs one conversation and not the run.
+Loading reads the card and the manifest only, in a few milliseconds; a recording is read when its turn comes. One
+broken line or file costs one conversation and not the run: the suite carries what it could not take, with reasons.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.errors import DataError, UnknownName
+from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.sample import Sample
 from aqaa_eval.tasks.finding import Finding
 from aqaa_eval.tasks.manifest import MANIFEST_NAME, Manifest, parse_manifest
@@ -44,26 +45,30 @@ class FolderSuite:
     Attributes:
         card: what it measures and by which rule.
         data_hash: SHA-256 over card and manifest, which holds the hashes of the recordings.
-        conversations: all of them, in the manifest's order.
+        conversations: all that can be asked, in the manifest's order.
+        not_run: what it holds beside them and cannot be asked, with reasons.
     """
 
     card: Card
     data_hash: str
     conversations: tuple[Sample, ...]
+    not_run: tuple[NotRun, ...] = ()
 
     def samples(self) -> Iterator[Sample]:
         """The conversations in their fixed order."""
         return iter(self.conversations)
 
 
-def load_suite(root: Traversable | Path) -> FolderSuite:
+def load_suite(root: Traversable | Path, *, strict: bool = False) -> FolderSuite:
     """Read a suite's card and manifest.
 
     Args:
         root: the folder, in a package or on disk.
+        strict: refuse the whole suite for one faulty line.
 
     Raises:
-        DataError: a file is missing, or a field is: the message names file, line and field.
+        DataError: a file is missing, the card is malformed, or no line can be asked (any line cannot, if `strict`): the
+            message names file, line and field.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; a suite is a folder with {CARD_NAME}, {MANIFEST_NAME} and audio/")
@@ -72,12 +77,26 @@ def load_suite(root: Traversable | Path) -> FolderSuite:
     samples, findings = parse_manifest(
         manifest_bytes, Manifest(suite=card.id, root=root, name=_label(root, MANIFEST_NAME))
     )
-    if findings:
-        more = f"\n({len(findings) - 1} more; aqaa-eval validate suite {root} lists all)" if len(findings) > 1 else ""
-        raise DataError(f"{findings[0]}{more}")
+    refuse_findings(samples, findings, strict=strict, hint=f"aqaa-eval validate suite {root}")
     digest = hashlib.sha256(card_bytes)
     digest.update(b"\0" + manifest_bytes)
-    return FolderSuite(card=card, data_hash=digest.hexdigest(), conversations=samples)
+    return FolderSuite(
+        card=card,
+        data_hash=digest.hexdigest(),
+        conversations=samples,
+        not_run=tuple(finding.as_not_run(card.id) for finding in findings),
+    )
+
+
+def refuse_findings(samples: Sequence[Sample], findings: Sequence[Finding], *, strict: bool, hint: str) -> None:
+    """Refuse a suite of which nothing is left, or, if `strict`, any that lost a conversation.
+
+    Raises:
+        DataError: the first finding, and the command that lists all.
+    """
+    if findings and (strict or not samples):
+        more = f"\n({len(findings) - 1} more; {hint} lists all)" if len(findings) > 1 else ""
+        raise DataError(f"{findings[0]}{more}")
 
 
 def bundled_suite(suite_id: str) -> FolderSuite:

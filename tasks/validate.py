@@ -67,6 +67,8 @@ def _sample_findings(sample: Sample, name: str, line: int) -> list[Finding]:
 
 def _audio_fault(turn: Turn) -> str:
     """What is wrong with a turn's recording; "" if nothing is."""
+    if turn.audio is None:
+        return ""
     try:
         audio = turn.audio.load()
     except AudioError as error:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from aqaa_eval.core.attempt import Attempt, Query, Response, Score, Transcript
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.card import Card
+from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.sample import Sample
 
 JobT = TypeVar("JobT")
@@ -38,10 +39,13 @@ class Clip:
     Attributes:
         audio: the answer's sound.
         language: the language to force; None to detect it.
+        languages: those that are likely, such as the suite's; another is detected only if it is clear. None are
+            likelier than others if it is empty.
     """
 
     audio: Audio
     language: str | None = None
+    languages: tuple[str, ...] = ()
 
 
 class Transcriber(Protocol):
@@ -81,6 +85,11 @@ class Suite(Protocol):
     @property
     def data_hash(self) -> str:
         """SHA-256 over card and manifest (which holds the hashes of the recordings)."""
+        ...
+
+    @property
+    def not_run(self) -> Sequence[NotRun]:
+        """What it holds that cannot be asked, with reasons, in the same order."""
         ...
 
     def samples(self) -> Iterator[Sample]:

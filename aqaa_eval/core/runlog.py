@@ -12,6 +12,7 @@ from pathlib import Path
 from aqaa_eval.core.attempt import Finish, Score, Timing, Transcript
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.failure import Failure
+from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.runspec import RunSpec
 
 
@@ -101,6 +102,7 @@ class RunLog:
         cards: by suite id, in the order of the run.
         attempts: in the order of suites, samples, repeats; only those that were begun.
         n_planned: attempts that the spec asks for.
+        not_run: conversations that could not be asked at all, with reasons.
     """
 
     folder: Path
@@ -109,3 +111,4 @@ class RunLog:
     cards: Mapping[str, Card]
     attempts: tuple[AttemptLog, ...]
     n_planned: int
+    not_run: tuple[NotRun, ...] = ()

@@ -21,6 +21,7 @@ class RunSpec(BaseModel):
         model_options: settings of the adapter, by name.
         python: interpreter that the adapter runs in, as a process of its own; None for this one.
         suites: ids of suites, or of sets of suites ("mini" is the nine bundled ones).
+        suite_options: settings of the suites' source, such as a revision or the columns of a table, by name.
         limit: conversations per suite at the most; None for all.
         repeats: how often each conversation is put to the model, each time with another seed.
         seed: the seed from which every other one is derived.
@@ -40,6 +41,7 @@ class RunSpec(BaseModel):
     model_options: dict[str, OptionValue] = {}
     python: str | None = None
     suites: tuple[str, ...] = ("mini",)
+    suite_options: dict[str, OptionValue] = {}
     limit: Annotated[int, Field(ge=1)] | None = None
     repeats: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -5,14 +5,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Protocol
 
 from aqaa_eval.core.audio import MAX_DURATION_S, Audio, read_audio
+from aqaa_eval.core.container import refuse_mislabelled
 from aqaa_eval.core.errors import AudioError
 from aqaa_eval.core.performance import Phrase
 
 CheckValue = str | int | float | bool | tuple[str, ...] | tuple[float, ...]
+MAX_FILE_BYTES = 1 << 29
+"""Half a gigabyte, ten minutes of any usual format: a file beyond it is refused before it is read."""
+
+
+class Source(Protocol):
+    """Where encoded sound comes from: a path, a file in a package, a row of a table, a recording that was changed."""
+
+    @property
+    def name(self) -> str:
+        """File name, with the suffix of its container."""
+        ...
+
+    def read_bytes(self) -> bytes:
+        """The encoded bytes; raises `OSError` or `AudioError`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +36,12 @@ class AudioFile:
     """A recording that is read when it is needed.
 
     Attributes:
-        path: where it lies, in a package or on disk.
+        path: where it lies: on disk, in a package, in a table.
         sha256: hash of the file's bytes; "" where the manifest gives none (then it is not checked).
         duration_s: stated length; None where the manifest gives none.
     """
 
-    path: Traversable | Path
+    path: Source
     sha256: str = ""
     duration_s: float | None = None
 
@@ -36,6 +52,9 @@ class AudioFile:
             AudioError: missing, unreadable, or of another hash.
         """
         try:
+            n_bytes = self.path.stat().st_size if isinstance(self.path, Path) else 0
+            if n_bytes > MAX_FILE_BYTES:
+                raise AudioError(f"{self.path.name}: {n_bytes} bytes, at most {MAX_FILE_BYTES} are read; cut it")
             encoded = self.path.read_bytes()
         except OSError as error:
             raise AudioError(f"{self.path.name}: cannot be read ({error.strerror}); expected at {self.path}") from error
@@ -55,8 +74,9 @@ class AudioFile:
         """The sound in bytes that `read_bytes` gave.
 
         Raises:
-            AudioError: malformed or too long.
+            AudioError: malformed, mislabelled or too long.
         """
+        refuse_mislabelled(self.path.name, encoded)
         return read_audio(encoded, name=self.path.name, max_duration_s=max_duration_s)
 
 
@@ -77,12 +97,13 @@ class CheckSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One spoken question of a conversation.
+    """One question of a conversation, spoken or, where it has no recording, written.
 
     Attributes:
-        audio: the recording that the model hears.
-        text: what is said in it (for people, rubrics and reports: never shown to the model).
-        language: BCP-47 primary tag of the question ("en", "ja", "zh").
+        audio: the recording that the model hears; None for a written question, whose text the model reads.
+        text: what is said in it (for people, rubrics and reports: of a spoken question never shown to the model); ""
+            where nobody wrote it down.
+        language: BCP-47 primary tag of the question ("en", "ja", "zh"); "und" if nothing tells.
         answer_language: language that a good answer is in.
         reference: a good answer, where there is one.
         rubric: a note for a judge on what a good answer holds.
@@ -92,7 +113,7 @@ class Turn:
         voice: name of the voice that speaks it.
     """
 
-    audio: AudioFile
+    audio: AudioFile | None
     text: str
     language: str
     answer_language: str

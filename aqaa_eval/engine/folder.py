@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.errors import DataError, UsageError
+from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.runlog import Manifest
 from aqaa_eval.core.runspec import RunSpec, describe_validation
 
 FORMAT = 1
-ANSWER_FIELDS = ("model", "model_options", "suites", "limit", "repeats", "seed")
+ANSWER_FIELDS = ("model", "model_options", "suites", "suite_options", "limit", "repeats", "seed", "perturb")
 """Fields of the spec that decide what is asked. The others can change on a stored run: it is then scored again."""
 
 
@@ -78,7 +79,15 @@ class RunFolder:
             lock.flush()
             yield
 
-    def write_head(self, *, spec: RunSpec, manifest: Manifest, cards: dict[str, Card], n_planned: int) -> None:
+    def write_head(
+        self,
+        *,
+        spec: RunSpec,
+        manifest: Manifest,
+        cards: dict[str, Card],
+        n_planned: int,
+        not_run: Sequence[NotRun] = (),
+    ) -> None:
         """Write `run.json` whole or not at all."""
         head = {
             "format": FORMAT,
@@ -86,6 +95,7 @@ class RunFolder:
             "manifest": TypeAdapter(Manifest).dump_python(manifest, mode="json"),
             "cards": [card.model_dump(mode="json") for card in cards.values()],
             "n_planned": n_planned,
+            "not_run": TypeAdapter(tuple[NotRun, ...]).dump_python(tuple(not_run), mode="json"),
         }
         part = self.head.with_suffix(".json.part")
         with part.open("w", encoding="utf-8") as file:
@@ -100,16 +110,7 @@ class RunFolder:
         Raises:
             DataError: no run lies here, or its head is damaged or of another format.
         """
-        try:
-            head: dict[str, Any] = json.loads(self.head.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise DataError(f"{self.path}: no run lies here (run.json is missing)") from error
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.head}: cannot be read as JSON ({error})") from error
-        if not isinstance(head, dict) or head.get("format") != FORMAT:
-            raise DataError(
-                f"{self.head}: format {head.get('format')!r} is not {FORMAT}; score it with the version that made it"
-            )
+        head = self._head()
         try:
             cards = [Card.model_validate(card) for card in head["cards"]]
             spec, manifest = (
@@ -121,6 +122,30 @@ class RunFolder:
             raise DataError(describe_validation(error, name=str(self.head))) from error
         except (KeyError, TypeError) as error:
             raise DataError(f"{self.head}: field {error} is missing or malformed") from error
+
+    def read_not_run(self) -> tuple[NotRun, ...]:
+        """What the suites held and could not be asked.
+
+        Raises:
+            DataError: as `read_head`.
+        """
+        try:
+            return TypeAdapter(tuple[NotRun, ...]).validate_python(self._head().get("not_run", ()))
+        except ValidationError as error:
+            raise DataError(describe_validation(error, name=f"{self.head}: not_run")) from error
+
+    def _head(self) -> dict[str, Any]:
+        try:
+            head: dict[str, Any] = json.loads(self.head.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DataError(f"{self.path}: no run lies here (run.json is missing)") from error
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.head}: cannot be read as JSON ({error})") from error
+        if not isinstance(head, dict) or head.get("format") != FORMAT:
+            raise DataError(
+                f"{self.head}: format {head.get('format')!r} is not {FORMAT}; score it with the version that made it"
+            )
+        return head
 
     def refuse_other_spec(self, spec: RunSpec) -> None:
         """Refuse to continue a run that asked for something else.

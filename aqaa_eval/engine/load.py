@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aqaa_eval.core.runlog import AttemptLog, Manifest, QuestionLog, RunLog, TurnLog
+from aqaa_eval.engine.baseline import read_baseline
 from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.records import KINDS, Answer, Heard, decode
 from aqaa_eval.engine.run import makers_of
@@ -16,13 +17,16 @@ _Key = tuple[str, str, int]
 
 
 def load_run(path: Path) -> RunLog:
-    """Read a run folder.
+    """Read a run folder, or a baseline file that was exported from one.
 
     Raises:
         DataError: no run lies there, or it is damaged.
     """
+    if path.is_file():
+        return read_baseline(path)
     folder = RunFolder(path)
     spec, manifest, cards, n_planned = folder.read_head()
+    not_run = folder.read_not_run()
     store = Store(folder.database, read_only=True)
     try:
         stored = _by_conversation(store, manifest)
@@ -31,7 +35,15 @@ def load_run(path: Path) -> RunLog:
     order = {name: place for place, name in enumerate(cards)}
     keys = sorted((key for key in stored if key[0] in order), key=lambda key: (order[key[0]], *key[1:]))
     attempts = tuple(_attempt(key, stored[key]) for key in keys)
-    return RunLog(folder=path, spec=spec, manifest=manifest, cards=cards, attempts=attempts, n_planned=n_planned)
+    return RunLog(
+        folder=path,
+        spec=spec,
+        manifest=manifest,
+        cards=cards,
+        attempts=attempts,
+        n_planned=n_planned,
+        not_run=not_run,
+    )
 
 
 def _by_conversation(store: Store, manifest: Manifest) -> dict[_Key, dict[tuple[str, int], Any]]:

@@ -123,18 +123,19 @@ class Pipeline:
             turns.append(attempt)
             said = attempt.response
             messages += [
-                Message(role="user", audio=question),
+                question,
                 Message(role="assistant", audio=said.audio if said else None, text=said.text if said else None),
             ]
         return replace(work, turns=tuple(turns), fresh=tuple(fresh))
 
-    def _question(self, turn: Turn) -> tuple[Audio | None, str, QuestionLog]:
-        """The question's sound, what is wrong with it if anything is, and its entry in the log."""
+    def _question(self, turn: Turn) -> tuple[Message, str, QuestionLog]:
+        """The question as the model gets it, what is wrong with it if anything is, and its entry in the log."""
         name, audio, problem = None, None, ""
         try:
-            encoded = turn.audio.read_bytes()
-            audio = turn.audio.decode(encoded)
-            name = self._audio.put_question(turn.audio, encoded)
+            if turn.audio is not None:
+                encoded = turn.audio.read_bytes()
+                audio = turn.audio.decode(encoded)
+                name = self._audio.put_question(turn.audio, encoded)
         except AudioError as error:
             problem = str(error)
         asked = QuestionLog(
@@ -146,19 +147,20 @@ class Pipeline:
             rubric=turn.rubric,
             voice=turn.voice,
         )
-        return audio, problem, asked
+        # The words of a spoken question stay here: the model hears it, or reads a written one.
+        return Message(role="user", audio=audio, text=turn.text if turn.audio is None else None), problem, asked
 
     def _first_answer(
         self,
         work: Work,
         index: int,
         messages: list[Message],
-        question: Audio | None,
+        question: Message,
         problem: str,
         earlier: list[TurnAttempt],
     ) -> tuple[TurnAttempt, Answer]:
         broken = next((turn for turn in earlier if turn.failure in BREAKS), None)
-        if question is None:
+        if problem:
             return _broken(index, Failure.BAD_INPUT, problem)
         if broken is not None and broken.failure is not None:
             return _broken(index, broken.failure, f"not asked: turn {broken.index + 1} of the conversation broke")
@@ -166,7 +168,7 @@ class Pipeline:
         sample = work.job.sample
         query = Query(
             key=f"{work.job.key}#{index}",
-            messages=(*messages, Message(role="user", audio=question)),
+            messages=(*messages, question),
             seed=self._spec.seed_of(sample.suite, sample.id, work.job.repeat, index),
         )
         try:
@@ -175,13 +177,14 @@ class Pipeline:
             return _broken(index, Failure.TIMEOUT, str(error))
         except Exception as error:  # a model may raise anything: it is one failed answer, told with its reason
             return _broken(index, Failure.MODEL_ERROR, f"{type(error).__name__}: {error}")
-        return self._accept(index, response)
+        return self._accept(index, response, is_written=question.audio is None)
 
-    def _accept(self, index: int, response: Response) -> tuple[TurnAttempt, Answer]:
+    def _accept(self, index: int, response: Response, *, is_written: bool) -> tuple[TurnAttempt, Answer]:
         failure, detail, name = None, "", None
         was_cut, response = is_too_long(response), cut_to_limit(response)
         if response.audio is None or not len(response.audio.samples):
-            failure, detail = Failure.NO_AUDIO, "the model gave no sound"
+            if not (is_written and response.text):  # a written question may have a written answer
+                failure, detail = Failure.NO_AUDIO, "the model gave no sound"
             response = replace(response, audio=None)
         else:
             response = replace(response, audio=response.audio.as_stored())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.protocols import Suite
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.core.sample import Sample
@@ -32,3 +33,8 @@ def make_plan(spec: RunSpec, suites: Sequence[Suite]) -> list[Job]:
         for sample in islice(suite.samples(), spec.limit)
         for repeat in range(spec.repeats)
     ]
+
+
+def find_not_run(spec: RunSpec, suites: Sequence[Suite]) -> list[NotRun]:
+    """What the suites hold and cannot be asked, as far as the spec's limit reaches."""
+    return [item for suite in suites for item in suite.not_run if spec.limit is None or item.n_before < spec.limit]

@@ -17,7 +17,7 @@ from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.engine.audio_store import AudioStore
 from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.pipeline import BREAKS, Pipeline, Tools, Work
-from aqaa_eval.engine.plan import Job, make_plan
+from aqaa_eval.engine.plan import Job, find_not_run, make_plan
 from aqaa_eval.engine.records import KINDS, decode
 from aqaa_eval.engine.store import Store
 
@@ -78,7 +78,13 @@ def run(request: RunRequest, *, executor: Executor[Work], progress: Progress) ->
         folder.refuse_other_spec(request.spec)
         jobs = make_plan(request.spec, request.suites)
         cards = {suite.card.id: suite.card for suite in request.suites}
-        folder.write_head(spec=request.spec, manifest=request.manifest, cards=cards, n_planned=len(jobs))
+        folder.write_head(
+            spec=request.spec,
+            manifest=request.manifest,
+            cards=cards,
+            n_planned=len(jobs),
+            not_run=find_not_run(request.spec, request.suites),
+        )
         store = Store(folder.database)
         try:
             return _drive(request, jobs, store, executor, progress)

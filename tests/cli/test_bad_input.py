@@ -127,15 +127,23 @@ def _spoil(suite: Path, how: str) -> None:
         path.write_bytes(b"")
     elif how == "truncated":
         path.write_bytes(path.read_bytes()[:-40])
+    elif how == "corrupt":
+        path.write_bytes(b"OggS" + bytes(range(256)) * 8)
+    elif how == "mislabelled":
+        soundfile.write(path, tone, 16_000, format="WAV", subtype="PCM_16")
     elif how == "nan":
+        path = path.with_suffix(".wav")
         soundfile.write(path, np.full(8000, np.nan, np.float32), 16_000, format="WAV", subtype="FLOAT")
-    elif how == "20 minutes":
-        soundfile.write(path, np.zeros(8_000 * 1200, np.float32), 8_000, format="FLAC", subtype="PCM_16")
+    elif how == "2 hours":
+        path = path.with_suffix(".flac")
+        soundfile.write(path, np.zeros(8_000 * 7200, np.int16), 8_000, format="FLAC", subtype="PCM_16")
     elif how == "8 kHz stereo":
+        path = path.with_suffix(".wav")
         soundfile.write(path, np.stack([tone, tone], axis=1), 8_000, format="WAV", subtype="PCM_16")
     manifest = suite / "samples.jsonl"
     rows = [json.loads(line) for line in manifest.read_text().splitlines()]
     del rows[0]["turns"][0]["sha256"]
+    rows[0]["turns"][0]["audio"] = f"audio/{path.name}"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -146,7 +154,9 @@ def _spoil(suite: Path, how: str) -> None:
         ("empty", "the file is empty (0 bytes)"),
         ("truncated", "truncated"),
         ("nan", "NaN or infinite"),
-        ("20 minutes", "1200 s is longer than the limit of 600 s"),
+        ("corrupt", "truncated"),
+        ("mislabelled", "mislabelled, its bytes are WAV and its name says Ogg"),
+        ("2 hours", "7200 s is longer than the limit of 600 s"),
     ],
 )
 def test_a_bad_recording_is_one_bad_sample_and_the_run_goes_on(

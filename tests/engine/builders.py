@@ -13,6 +13,7 @@ from aqaa_eval.core.attempt import Attempt, Score, Status, Transcript
 from aqaa_eval.core.audio import Audio, encode_audio
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.failure import Failure
+from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.protocols import Clip, SpeechModel
 from aqaa_eval.core.runlog import Manifest
 from aqaa_eval.core.runspec import RunSpec
@@ -56,6 +57,10 @@ class ToneSuite:
     @property
     def data_hash(self) -> str:
         return f"{self.n_samples}x{self.n_turns}"
+
+    @property
+    def not_run(self) -> tuple[NotRun, ...]:
+        return ()
 
     def samples(self) -> Iterator[Sample]:
         for number in range(self.n_samples):

@@ -69,6 +69,10 @@ def test_the_data_hash_changes_with_card_and_manifest(folder):
         ({"audio": "/etc/passwd"}, "turns[0].audio: '/etc/passwd' leaves the suite's folder"),
         ({"text": None}, "turns[0].text: is missing"),
         ({"text": "a\u0007b"}, "turns[0].text: 'a\\x07b' holds control characters"),
+        ({"text": "say \u202egnp"}, "turns[0].text: 'say \\u202egnp' holds control characters"),
+        ({"text": "half \ud800"}, "turns[0].text: 'half \\ud800' holds control characters"),
+        ({"text": "<b>Tiger</b>"}, "turns[0].text: '<b>Tiger</b>' holds markup (<b>)"),
+        ({"audio": None}, "turns[0].audio: is missing"),
         ({"duration_s": "long"}, "turns[0].duration_s: must be a number of seconds, got 'long'"),
         ({"colour": "red"}, "turns[0].colour: is no field here"),
         ({"checks": "says_number"}, "turns[0].checks: must be a list of checks"),
@@ -78,15 +82,21 @@ def test_the_data_hash_changes_with_card_and_manifest(folder):
 def test_a_wrong_field_is_named_with_its_line(folder, changes, message):
     write_rows(folder, [row() | {"id": "zero"}, row(**changes)])
     with pytest.raises(DataError) as caught:
-        load_suite(folder)
+        load_suite(folder, strict=True)
     assert str(caught.value).startswith(f"small/samples.jsonl:2: {message}")
+    suite = load_suite(folder)
+    assert [sample.id for sample in suite.samples()] == ["zero"]
+    (lost,) = suite.not_run
+    assert (lost.suite, lost.sample, lost.place, lost.n_before) == ("gaming", "one", "small/samples.jsonl:2", 1)
+    assert lost.reason.startswith(message)
 
 
 def test_bad_lines_and_twice_used_ids_are_named_all_at_once(folder):
     good = json.dumps(row())
     (folder / "samples.jsonl").write_text(f'{good}\n{{"id": \n{good}\n[]\n{{"id": "x", "turns": []}}\n')
     with pytest.raises(DataError, match=r"small/samples.jsonl:2: not JSON(?s:.*)3 more"):
-        load_suite(folder)
+        load_suite(folder, strict=True)
+    assert [lost.place[-1] for lost in load_suite(folder).not_run] == ["2", "3", "4", "5"]
     assert [finding.line for finding in validate_suite(folder)] == [2, 3, 4, 5]
     assert "already the id of line 1" in str(validate_suite(folder)[1])
 
@@ -170,6 +180,22 @@ def test_a_link_out_of_the_folder_is_refused(folder):
     write_rows(folder, [row(audio="audio/b.ogg")])
     with pytest.raises(DataError, match="is a link"):
         load_suite(folder)
+
+
+def test_a_linked_folder_that_leads_out_is_refused(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.ogg").write_bytes(b"secret")
+    (folder / "out").symlink_to(tmp_path / "elsewhere")
+    write_rows(folder, [row(audio="out/b.ogg"), row() | {"id": "two"}])
+    (lost,) = load_suite(folder).not_run
+    assert "'out/b.ogg' leaves the suite's folder by a link" in lost.reason
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, json.dumps({"id": "x" * (1 << 20)})])
+def test_a_huge_or_deeply_nested_line_costs_that_line(folder, text):
+    (folder / "samples.jsonl").write_text(f"{text}\n{json.dumps(row())}\n")
+    suite = load_suite(folder)
+    assert (len(suite.conversations), len(suite.not_run)) == (1, 1)
 
 
 def test_an_unknown_suite_gets_a_suggestion():
