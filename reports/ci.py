@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from aqaa_eval.core.attempt import Estimate
 from aqaa_eval.core.gating import FloorGate, GateResult, GateVerdict, SuiteGate
+from aqaa_eval.reports.compare_table import interval, signed
 from aqaa_eval.reports.labels import NOTHING
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def _cells(suite: SuiteGate) -> list[str]:
         str(suite.difference.n),
         _value(suite.baseline),
         _value(suite.candidate),
-        _signed(suite.difference.value),
-        _interval(suite.difference),
+        signed(suite.difference.value),
+        interval(suite.difference),
         f"{suite.margin:.2f}",
         f"{suite.p_worse:.3f}",
         suite.verdict.value,
@@ -117,21 +117,13 @@ def _value(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.2f}"
 
 
-def _signed(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:+.2f}"
-
-
-def _interval(estimate: Estimate) -> str:
-    return NOTHING if estimate.low is None else f"{_signed(estimate.low)} to {_signed(estimate.high)}"
-
-
 def _some(keys: tuple[str, ...]) -> str:
     more = f" and {len(keys) - 10} more" if len(keys) > 10 else ""
     return ", ".join(keys[:10]) + more
 
 
 def _suite_case(suite: SuiteGate) -> ElementTree.Element:
-    measured = f"{_signed(suite.difference.value)} ({_interval(suite.difference)}), n {suite.difference.n}"
+    measured = f"{signed(suite.difference.value)} ({interval(suite.difference)}), n {suite.difference.n}"
     return _case(suite.suite, suite.verdict, f"{suite.reason}; difference {measured}")
 
 

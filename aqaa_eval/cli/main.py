@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from aqaa_eval.cli import doctor, export, fetch, gate, listing, report, run, score, validate
+from aqaa_eval.cli import compare, doctor, export, fetch, gate, listing, report, run, score, validate
 from aqaa_eval.core.errors import AqaaError, ExitCode
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command(name="run")(run.run)
 app.command(name="score")(score.score)
 app.command(name="report")(report.report)
+app.command(name="compare")(compare.compare)
 app.command(name="gate")(gate.gate)
 app.command(name="export")(export.export)
 app.command(name="list")(listing.list_names)
