@@ -17,7 +17,7 @@ from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import UnknownName, UsageError
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.protocols import Judge, SpeechModel, Suite, Transcriber
-from aqaa_eval.core.runspec import RunSpec
+from aqaa_eval.core.runspec import OptionValue, RunSpec
 from aqaa_eval.core.weights import is_present, locate
 
 
@@ -58,7 +58,7 @@ MODELS: Mapping[str, Entry] = {
         usage="command:./answer.sh",
     ),
     "replay": Entry(
-        target="aqaa_eval.adapters.replay:build",
+        target="aqaa_eval.catalog:build_replay",
         about="answers recorded elsewhere",
         usage="replay:/path/to/run-or-folder",
     ),
@@ -113,30 +113,46 @@ def load_object(target: str) -> Any:
 
 
 def _find(kind: str, group: str, table: Mapping[str, Entry], head: str) -> Any:
+    return load_object(_target_of(kind, group, table, head))
+
+
+def _target_of(kind: str, group: str, table: Mapping[str, Entry], head: str) -> str:
     if head in table:
-        return load_object(table[head].target)
+        return table[head].target
     from importlib.metadata import entry_points  # scanning every package takes a while: only for names not ours
 
-    outside = {point.name: point for point in entry_points(group=group)}
+    outside = {point.name: point.value for point in entry_points(group=group)}
     if head in outside:
-        return outside[head].load()
+        return outside[head]
     raise UnknownName(kind, head, [*table, *outside])
 
 
-def make_model(spec: RunSpec) -> SpeechModel:
+def make_model(spec: RunSpec, *, log: Path | None = None) -> SpeechModel:
     """The model under test of a spec.
+
+    Args:
+        spec: names the model, its settings, and the interpreter that it runs in if not this one.
+        log: file for what a model in another interpreter prints.
 
     Raises:
         UnknownName: no such model; the message suggests one.
         MissingWeights, UsageError: it cannot be had on this machine; the message says what to do.
     """
     head, _, argument = spec.model.partition(":")
-    build = _find("model", "aqaa_eval.models", MODELS, head)
-    if head == "replay":
-        model: SpeechModel = build(argument, spec.model_options, lookup=_run_lookup(Path(argument)))
-    else:
-        model = build(argument, spec.model_options)
+    target = _target_of("model", "aqaa_eval.models", MODELS, head)
+    if spec.python is not None:
+        from aqaa_eval.adapters.isolated import isolate
+
+        return isolate(target, argument, spec.model_options, python=spec.python, log=log)
+    model: SpeechModel = load_object(target)(argument, spec.model_options)
     return model
+
+
+def build_replay(argument: str, options: Mapping[str, OptionValue]) -> SpeechModel:
+    """Stored answers: only here the adapter and the engine that reads runs can meet."""
+    from aqaa_eval.adapters.replay import build
+
+    return build(argument, options, lookup=_run_lookup(Path(argument)))
 
 
 def _run_lookup(path: Path) -> Any:

@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Query, Response, Timing
 from aqaa_eval.core.audio import Audio, read_audio
 from aqaa_eval.core.errors import DataError, ModelError, UnknownName
-from aqaa_eval.core.runspec import OptionValue
+
+if TYPE_CHECKING:
+    from aqaa_eval.core.runspec import OptionValue
 
 _TIMING = Timing(first_audio_s=0.1, total_s=0.5)
 

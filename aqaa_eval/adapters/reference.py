@@ -15,9 +15,9 @@ from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Finish, Message, Query, Response, Timing
 from aqaa_eval.core.audio import from_samples
 from aqaa_eval.core.errors import ModelError, UsageError
-from aqaa_eval.core.runspec import OptionValue
 
 if TYPE_CHECKING:
+    from aqaa_eval.core.runspec import OptionValue
     from aqaa_eval.reference_model.conversation import Utterance
     from aqaa_eval.reference_model.model import AnswerChunk, AnswerOptions, StepAudioAQAA
 

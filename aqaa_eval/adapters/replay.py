@@ -14,12 +14,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aqaa_eval.adapters.options import refuse_unknown
 from aqaa_eval.core.attempt import Query, Response, Timing
 from aqaa_eval.core.audio import read_audio
 from aqaa_eval.core.errors import AudioError, DataError, ModelError
-from aqaa_eval.core.runspec import OptionValue
+
+if TYPE_CHECKING:
+    from aqaa_eval.core.runspec import OptionValue
 
 Lookup = Callable[[str], Response | None]
 """From the key of a turn to its answer; None if there is none."""

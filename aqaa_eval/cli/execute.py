@@ -48,7 +48,7 @@ def execute(
         spec=spec,
         suites=suites,
         tools=tools,
-        manifest=_manifest(identity, transcriber, judge, suites),
+        manifest=_manifest(identity, transcriber, judge, suites, _elsewhere(model)),
         folder=folder,
         only_stored=model is None,
     )
@@ -57,7 +57,15 @@ def execute(
         return drive(request, executor=executor, progress=progress)
 
 
-def _manifest(model: str, transcriber: Transcriber | None, judge: Judge, suites: list[Suite]) -> Manifest:
+def _elsewhere(model: SpeechModel | None) -> dict[str, str]:
+    """Versions in the interpreter that the model runs in, if that is not this one."""
+    environment: dict[str, str] = getattr(model, "environment", {})
+    return {f"{name}, of the model": version for name, version in environment.items()}
+
+
+def _manifest(
+    model: str, transcriber: Transcriber | None, judge: Judge, suites: list[Suite], versions: dict[str, str]
+) -> Manifest:
     from aqaa_eval.metrics.normaliser import NORMALISER_VERSION
 
     return Manifest(
@@ -66,7 +74,7 @@ def _manifest(model: str, transcriber: Transcriber | None, judge: Judge, suites:
         judge=judge.identity,
         normaliser=NORMALISER_VERSION,
         suites={suite.card.id: suite.data_hash for suite in suites},
-        versions=_versions(),
+        versions={**_versions(), **versions},
     )
 
 

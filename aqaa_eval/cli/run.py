@@ -89,7 +89,7 @@ def run(
     folder = RunFolder(out or default_folder(spec))
     folder.create()
     folder.refuse_other_spec(spec)
-    chosen = catalog.make_model(spec)
+    chosen = catalog.make_model(spec, log=folder.path / "model.log")
     outcome = execute(spec, suites, folder, model=chosen, stored_model="", quiet=quiet)
     code = conclude(folder, outcome, as_json=json_)
     raise typer.Exit(int(code))
@@ -127,7 +127,7 @@ def _show_plan(spec: RunSpec, suites: list[Any], folder: Path, *, as_json: bool)
         "conversations": {suite.card.id: sum(job.sample.suite == suite.card.id for job in jobs) for suite in suites},
         "n_conversations": len(jobs),
         "n_turns": len(turns),
-        "question_audio_s": round(sum(turn.audio.duration_s or 0.0 for turn in turns), 1),
+        "question_audio_s": round(sum(turn.audio.duration_s or 0.0 for turn in turns if turn.audio), 1),
     }
     if as_json:
         print(json.dumps(plan, indent=1))
