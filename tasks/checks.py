@@ -19,10 +19,8 @@ from aqaa_eval.tasks import checks_text as text
 from aqaa_eval.tasks import checks_wordplay as wordplay
 from aqaa_eval.tasks.params import COUNT, NUMBER, NUMBERS, POSITIVE, TEXT, TEXTS, Param, bind, optional
 
-VERSION = "1"
-"""Of all checks together: a change of any verdict raises it, and stored scores are then made anew."""
 PARTS = ("content", "delivery")
-VERSION = "1"
+VERSION = "2"
 """Raised whenever any check could decide otherwise; scores by different versions are not comparable."""
 
 

@@ -14,20 +14,24 @@ from aqaa_eval.core.checking import CheckOutcome, Heard
 from aqaa_eval.metrics.acoustics import SungNote, longest_steady_s, sung_notes
 from aqaa_eval.metrics.voice_activity import speech_segments
 
-_SAME_NOTE_SEMITONES, _SAME_NOTE_GAP_S = 0.7, 0.06
+_SAME_NOTE_SEMITONES = 0.7
 
 
 def melody_follows(heard: Heard, *, intervals: Sequence[float], tolerance_semitones: float = 0.8) -> CheckOutcome:
     """Somewhere the sung notes go by these intervals, in semitones ([2, 2, 1] is the start of a major scale).
 
     The default tolerance of 0.8 lets an untrained singer miss each step by less than the next key of a piano.
+    A note sung again counts once, and a 0 that is asked for is passed over: whether "lit-tle" is two notes of one
+    pitch or a single longer one is the singer's choice, and the tracker's.
     """
     notes = _merged(sung_notes(heard.audio))
     steps = [right.midi - left.midi for left, right in pairwise(notes)]
+    intervals = [interval for interval in intervals if interval]
     n = len(intervals)
     errors = [
         max(abs(step - wanted) for step, wanted in zip(steps[start : start + n], intervals, strict=True))
         for start in range(len(steps) - n + 1)
+        if n
     ]
     best = min(errors, default=None)
     asked = " ".join(f"{interval:+g}" for interval in intervals)
@@ -69,15 +73,11 @@ def steady_beat(heard: Heard, *, beats: int, variation_at_most: float = 0.2) -> 
 
 
 def _merged(notes: Sequence[SungNote]) -> list[SungNote]:
-    """Join what the tracker split: neighbours of one pitch without a gap are one note."""
+    """Join neighbours of one pitch to one note."""
     merged: list[SungNote] = []
     for note in notes:
         last = merged[-1] if merged else None
-        if (
-            last is not None
-            and abs(note.midi - last.midi) < _SAME_NOTE_SEMITONES
-            and note.start_s - last.end_s < _SAME_NOTE_GAP_S
-        ):
+        if last is not None and abs(note.midi - last.midi) < _SAME_NOTE_SEMITONES:
             merged[-1] = SungNote(start_s=last.start_s, end_s=note.end_s, midi=last.midi)
         else:
             merged.append(note)
