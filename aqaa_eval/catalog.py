@@ -62,6 +62,12 @@ MODELS: Mapping[str, Entry] = {
         about="answers recorded elsewhere",
         usage="replay:/path/to/run-or-folder",
     ),
+    "openai": Entry(
+        target="aqaa_eval.adapters.openai_chat:build",
+        about="chat completions with sound: OpenAI, vllm-omni, sglang-omni, aqaa-eval serve",
+        usage="openai:gpt-audio, openai:MODEL --base-url http://localhost:8000/v1",
+        packages=("openai",),
+    ),
     "fake": Entry(
         target="aqaa_eval.adapters.fake:build",
         about="echo, silent, failing, slow, scripted: for tests and for scale",
