@@ -111,6 +111,32 @@ PREDICTORS: Mapping[str, Entry] = {
 
 SUITE_SETS: Mapping[str, str] = {"mini": "the nine bundled suites"}
 
+SUITE_FORMATS: Mapping[str, Entry] = {
+    "stepeval-audio-360": Entry(
+        target="aqaa_eval.tasks.stepeval_audio_360:load",
+        about="StepEval-Audio-360, 137 conversations in the nine suites",
+        usage="stepeval-audio-360, stepeval-audio-360:/folder",
+        packages=("datasets",),
+    ),
+    "voicebench": Entry(
+        target="aqaa_eval.tasks.voicebench:load",
+        about="VoiceBench, by subset",
+        usage="voicebench:alpacaeval, voicebench:sd-qa:usa",
+        packages=("datasets",),
+    ),
+    "hf": Entry(
+        target="aqaa_eval.tasks.outside.hub:load",
+        about="any data set with recordings, on the Hugging Face hub or on disk",
+        usage="hf:ORG/NAME, hf:ORG/NAME:CONFIG:SPLIT, hf:/folder",
+        packages=("datasets",),
+    ),
+    "file": Entry(
+        target="aqaa_eval.tasks.outside.files:load",
+        about="a table of recordings, or of written questions with answers",
+        usage="questions.jsonl, .csv, .tsv, .parquet",
+    ),
+}
+
 
 def load_object(target: str) -> Any:
     """The object behind "module:object"."""
@@ -258,27 +284,64 @@ def _predictor(name: str) -> Any:
     return build(locate("dnsmos")) if name == "dnsmos" else build()
 
 
-def make_suites(names: Sequence[str]) -> list[Suite]:
-    """Suites by id, by the name of a set, or by the path of a suite's folder; each once, in the order named.
+def make_suites(
+    names: Sequence[str], options: Mapping[str, OptionValue] | None = None, *, strict: bool = False
+) -> list[Suite]:
+    """Suites by id, by the name of a set, by the path of a folder or file, or by format; each once, in the order named.
+
+    Args:
+        names: as on the command line.
+        options: settings of sources from outside (`--suite-set`).
+        strict: refuse a suite for one conversation that cannot be asked.
 
     Raises:
         UnknownName: no such suite; the message suggests one.
-        DataError: a card or manifest is malformed.
+        UsageError: two different suites of one id.
+        DataError: a card is malformed, or nothing can be asked.
     """
-    from aqaa_eval.tasks.suite import BUNDLED, bundled_suite, load_suite
-
     suites: dict[str, Suite] = {}
     for name in names:
-        if name in SUITE_SETS:
-            found: list[Suite] = [bundled_suite(part) for part in BUNDLED]
-        elif name in BUNDLED:
-            found = [bundled_suite(name)]
-        elif "/" in name or Path(name).is_dir():
-            found = [load_suite(Path(name))]
-        else:
-            raise UnknownName("suite", name, [*BUNDLED, *SUITE_SETS])
-        suites.update((suite.card.id, suite) for suite in found)
+        for suite in _suites_of(name, options or {}, strict=strict):
+            known = suites.setdefault(suite.card.id, suite)
+            if known.data_hash != suite.data_hash:
+                raise UsageError(f"--suite {name}: another suite {suite.card.id} is named too; run the two apart")
     return list(suites.values())
+
+
+def _suites_of(name: str, options: Mapping[str, OptionValue], *, strict: bool) -> list[Suite]:
+    from aqaa_eval.tasks.suite import BUNDLED, bundled_suite, load_suite
+
+    head, _, argument = name.partition(":")
+    if name in SUITE_SETS:
+        return [bundled_suite(part) for part in BUNDLED]
+    if name in BUNDLED:
+        return [bundled_suite(name)]
+    if head in SUITE_FORMATS and head != "file":
+        load = load_object(SUITE_FORMATS[head].target)
+    elif Path(name).is_dir():
+        return [load_suite(Path(name), strict=strict)]
+    elif Path(name).is_file() or "/" in name or Path(name).suffix:
+        load, argument = load_object(SUITE_FORMATS["file"].target), name
+    else:
+        names = dict.fromkeys([*BUNDLED, *SUITE_SETS, *SUITE_FORMATS], SUITE_FORMATS["file"])
+        load = load_object(_target_of("suite", "aqaa_eval.suites", names, head))
+    found: list[Suite] = load(argument, options, strict=strict)
+    return found
+
+
+def suites_of(spec: RunSpec, *, strict: bool = False) -> list[Suite]:
+    """The suites of a spec as the model hears them: with their sound changed, if the spec says so.
+
+    Raises:
+        UnknownName, UsageError, DataError: as `make_suites`; or no such change of sound.
+    """
+    suites = make_suites(spec.suites, spec.suite_options, strict=strict)
+    if not spec.perturb:
+        return suites
+    from aqaa_eval.tasks.perturb import PerturbedSuite, parse_perturbations
+
+    changes = parse_perturbations(spec.perturb)
+    return [PerturbedSuite(suite=suite, changes=changes, seed_of=spec.seed_of) for suite in suites]
 
 
 def find_guard() -> Any:
