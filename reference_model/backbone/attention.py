@@ -63,23 +63,52 @@ class StepAttention(nn.Module):
         return out_BTD
 
 
-def grouped_bias(bias_HTL: Tensor, n_groups: int, is_pad_BL: Tensor | None) -> Tensor:
-    """Brings the bias of all heads into the shape that `StepAttention` takes, with padding closed off.
-
-    A padded key is closed to real queries only. Padded queries keep seeing the padding at their left, because a row
-    with nothing to look at would be NaN; nobody reads what they compute.
+def grouped_bias(bias_HTL: Tensor, n_groups: int, is_closed_BTL: Tensor | None) -> Tensor:
+    """Brings the bias of all heads into the shape that `StepAttention` takes, with closed places at -inf.
 
     Args:
         bias_HTL: causal bias of the last T of L positions.
         n_groups: G.
-        is_pad_BL: true on padding; None if there is none.
+        is_closed_BTL: true where a query must not look; None if it may look anywhere behind it.
 
     Returns:
         [B or 1, G, R * T, L].
     """
-    T, L = bias_HTL.shape[1:]
-    if is_pad_BL is None:
+    L = bias_HTL.shape[2]
+    if is_closed_BTL is None:
         return bias_HTL.reshape(1, n_groups, -1, L)
-    closed_B1TL = is_pad_BL[:, None, None, :] & ~is_pad_BL[:, None, L - T :, None]
-    bias_BHTL = bias_HTL[None].masked_fill(closed_B1TL, float("-inf"))
+    bias_BHTL = bias_HTL[None].masked_fill(is_closed_BTL[:, None], float("-inf"))
     return bias_BHTL.reshape(bias_BHTL.shape[0], n_groups, -1, L)
+
+
+def closed_by_padding(is_pad_BL: Tensor, n_queries: int) -> Tensor:
+    """Closes padded keys to real queries.
+
+    Padded queries keep seeing the padding at their left, because a row with nothing to look at would be NaN; nobody
+    reads what they compute.
+
+    Args:
+        is_pad_BL: true on padding.
+        n_queries: T; the queries are the last T of the L positions.
+
+    Returns:
+        is_closed_BTL.
+    """
+    L = is_pad_BL.shape[1]
+    return is_pad_BL[:, None, :] & ~is_pad_BL[:, L - n_queries :, None]
+
+
+def closed_between_samples(sample_BT: Tensor) -> Tensor:
+    """Closes every sample of a packed row to all others; distances within one stay what they were.
+
+    Args:
+        sample_BT: number of the sample that each position belongs to; padding is a sample of its own.
+
+    Returns:
+        is_closed_BTT.
+
+    >>> import torch
+    >>> closed_between_samples(torch.tensor([[1, 1, 2]]))[0, 2].tolist()
+    [True, True, False]
+    """
+    return sample_BT[:, None, :] != sample_BT[:, :, None]

@@ -18,7 +18,11 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from aqaa_eval.reference_model.backbone.alibi import causal_bias, reversed_bias_row
-from aqaa_eval.reference_model.backbone.attention import grouped_bias
+from aqaa_eval.reference_model.backbone.attention import (
+    closed_between_samples,
+    closed_by_padding,
+    grouped_bias,
+)
 from aqaa_eval.reference_model.backbone.block import StepLayer
 from aqaa_eval.reference_model.backbone.cache import KeyValueCache
 from aqaa_eval.reference_model.backbone.norm import StepRMSNorm
@@ -41,7 +45,8 @@ class Step1Model(nn.Module):
 
         Args:
             ids_BT: token ids.
-            mask_BT: 1 where a token counts, 0 on left padding; None if nothing is padded.
+            mask_BT: 1 where a token counts, 0 on left padding; None if nothing is padded. Without a cache, several
+                samples may be packed into a row: their positions are numbered 1, 2, ... and none sees another.
             cache: what came before; it is extended by these T positions.
 
         Returns:
@@ -68,8 +73,8 @@ class Step1Model(nn.Module):
         T, G = x_BTD.shape[1], self.config.num_attention_groups
         if cache is None:
             row_HC = reversed_bias_row(self.config.num_attention_heads, T, device=x_BTD.device, dtype=x_BTD.dtype)
-            is_pad_BL = None if mask_BT is None else mask_BT == 0
-            return grouped_bias(causal_bias(row_HC, n_queries=T, n_keys=T), G, is_pad_BL)
+            is_closed_BTT = None if mask_BT is None else closed_between_samples(mask_BT)
+            return grouped_bias(causal_bias(row_HC, n_queries=T, n_keys=T), G, is_closed_BTT)
         cache.check_room(T)
         if mask_BT is not None:
             cache.mark_padding(mask_BT)
@@ -78,7 +83,8 @@ class Step1Model(nn.Module):
             bias_HTL = cache.bias_row_HC[:, None, cache.capacity - L :]
         else:
             bias_HTL = causal_bias(cache.bias_row_HC, n_queries=T, n_keys=L)
-        return grouped_bias(bias_HTL, G, None if cache.is_pad_BC is None else cache.is_pad_BC[:, :L])
+        is_pad_BC = cache.is_pad_BC
+        return grouped_bias(bias_HTL, G, None if is_pad_BC is None else closed_by_padding(is_pad_BC[:, :L], T))
 
 
 class Step1ForCausalLM(nn.Module):

@@ -1,0 +1,115 @@
+"""Weighted merge of checkpoints, one tensor in memory at a time.
+
+Step-Audio-AQAA merges its three stages as W = (5 W_SFT1 + 5 W_SFT2 + 1 W_DPO) / 11. Shards are read and written one by
+one, so a merge of 130 B parameters needs the memory of one shard.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from aqaa_eval.reference_model.tokenizer.errors import WeightsError
+from aqaa_eval.reference_model.weight_files import StoredTensor, raise_faults, read_index
+
+PAPER_WEIGHTS = (5.0, 5.0, 1.0)
+"""SFT 1, SFT 2, DPO."""
+
+
+def merge_checkpoints(folders: Sequence[Path], out: Path, *, weights: Sequence[float] = PAPER_WEIGHTS) -> None:
+    """Write the weighted mean of checkpoints of one shape.
+
+    Shards, index and every other file are those of the first folder. Tensors that are not floating point must be equal
+    in all.
+
+    Args:
+        folders: checkpoints, each `model.safetensors` or shards with an index.
+        out: folder to write; must not be one of the others.
+        weights: one per folder, at least 0, not all 0; they are divided by their sum.
+
+    Raises:
+        WeightsError: another number of weights than folders, keys, shapes or types that differ, a vocabulary that
+            differs, or numbers that are not finite; every fault is listed.
+    """
+    shares = _shares(weights, len(folders))
+    if out.resolve() in [folder.resolve() for folder in folders]:
+        raise WeightsError(f"{out} is one of the checkpoints that are merged; write to another folder")
+    stored = [read_index(folder) for folder in folders]
+    raise_faults(_differences(folders, stored), source="the checkpoints to be merged")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in sorted({tensor.path.name for tensor in stored[0].values()}):
+        _merge_shard(name, stored, shares, out)
+    _copy_rest(folders[0], out)
+
+
+def _shares(weights: Sequence[float], n: int) -> list[float]:
+    if len(weights) != n or n == 0:
+        raise WeightsError(f"{len(weights)} weights for {n} checkpoints: give one to each")
+    total = sum(weights)
+    if not all(weight >= 0 for weight in weights) or not 0 < total < float("inf"):
+        raise WeightsError(f"merge weights {list(weights)} must be at least 0 and not all 0: they are shares")
+    return [weight / total for weight in weights]
+
+
+def _differences(folders: Sequence[Path], stored: Sequence[dict[str, StoredTensor]]) -> list[str]:
+    faults = []
+    first_vocabulary = _vocabulary(folders[0])
+    for folder, tensors in zip(folders[1:], stored[1:], strict=True):
+        if _vocabulary(folder) != first_vocabulary:
+            faults.append(f"{folder.name} has another tokenizer.model than {folders[0].name}")
+        faults += [f"{folder.name} lacks {key}" for key in stored[0] if key not in tensors]
+        faults += [f"{folder.name} has {key}, which {folders[0].name} lacks" for key in tensors if key not in stored[0]]
+        faults += [
+            f"{key} is {tensors[key].kind} {tensors[key].shape} in {folder.name} and {mine.kind} {mine.shape} in "
+            f"{folders[0].name}"
+            for key, mine in stored[0].items()
+            if key in tensors and (tensors[key].shape, tensors[key].kind) != (mine.shape, mine.kind)
+        ]
+    return faults
+
+
+def _vocabulary(folder: Path) -> bytes:
+    path = folder / "tokenizer.model"
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _merge_shard(name: str, stored: Sequence[dict[str, StoredTensor]], shares: Sequence[float], out: Path) -> None:
+    keys = sorted(key for key, tensor in stored[0].items() if tensor.path.name == name)
+    merged: dict[str, Tensor] = {}
+    with ExitStack() as stack:
+        files = {
+            path: stack.enter_context(safe_open(path, "pt"))
+            for path in sorted({tensors[key].path for tensors in stored for key in keys})
+        }
+        for key in keys:
+            merged[key] = _mean([files[tensors[key].path].get_tensor(key) for tensors in stored], shares, key)
+    save_file(merged, out / name, metadata={"format": "pt"})
+
+
+def _mean(tensors: Sequence[Tensor], shares: Sequence[float], key: str) -> Tensor:
+    first = tensors[0]
+    if not first.is_floating_point():
+        if not all(torch.equal(first, other) for other in tensors[1:]):
+            raise WeightsError(f"{key} holds whole numbers that differ between the checkpoints: nothing to average")
+        return first
+    # In fp32 at the least: three bf16 numbers averaged in bf16 lose a bit of what the stages learnt.
+    total = torch.zeros(first.shape, dtype=torch.promote_types(first.dtype, torch.float32))
+    for tensor, share in zip(tensors, shares, strict=True):
+        if share:
+            total.add_(tensor.to(total.dtype), alpha=share)
+    if not bool(torch.isfinite(total).all()):
+        raise WeightsError(f"{key} holds NaN or infinite numbers in one of the checkpoints: that stage diverged")
+    return total.to(first.dtype)
+
+
+def _copy_rest(folder: Path, out: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix != ".safetensors":
+            shutil.copyfile(path, out / path.name)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from aqaa_eval.reference_model.checkpoint import load_model, save_model
+from aqaa_eval.reference_model.config import tiny
+from aqaa_eval.reference_model.model import random_model
+from aqaa_eval.reference_model.tokenizer.errors import WeightsError
+from aqaa_eval.reference_model.training.merging import merge_checkpoints
+
+
+def folder(tmp_path: Path, name: str, tensors: dict[str, torch.Tensor]) -> Path:
+    path = tmp_path / name
+    path.mkdir()
+    save_file(tensors, path / "model.safetensors")
+    (path / "config.json").write_text("{}")
+    return path
+
+
+def weights(value: float, *, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    return {"a": torch.full((2, 3), value, dtype=dtype), "b": torch.full((4,), -value, dtype=dtype)}
+
+
+def test_the_papers_weights_by_hand(tmp_path):
+    stages = [folder(tmp_path, name, weights(value)) for name, value in (("sft1", 1.0), ("sft2", 2.0), ("dpo", 7.0))]
+    merge_checkpoints(stages, tmp_path / "out")
+    merged = load_file(tmp_path / "out" / "model.safetensors")
+    assert merged["a"].unique().item() == pytest.approx((5 * 1 + 5 * 2 + 1 * 7) / 11)
+    assert (tmp_path / "out" / "config.json").read_text() == "{}"
+
+
+def test_merging_one_checkpoint_with_itself_gives_itself(tmp_path):
+    tensors = {"w": torch.randn(7, 5).to(torch.bfloat16), "steps": torch.tensor([3])}
+    stages = [folder(tmp_path, name, tensors) for name in "xyz"]
+    merge_checkpoints(stages, tmp_path / "out")
+    merged = load_file(tmp_path / "out" / "model.safetensors")
+    assert torch.equal(merged["w"], tensors["w"])
+    assert merged["w"].dtype == torch.bfloat16
+
+
+def test_a_sharded_model_is_merged_shard_by_shard_and_loads(tmp_path):
+    first, second = random_model(tiny(), 1), random_model(tiny(), 2)
+    save_model(first, tmp_path / "one", max_shard_size="4MB")
+    save_model(second, tmp_path / "two", max_shard_size="4MB")
+    assert len(list((tmp_path / "one").glob("*.safetensors"))) > 1
+    merge_checkpoints([tmp_path / "one", tmp_path / "two"], tmp_path / "out", weights=(1, 3))
+    merged = load_model(tmp_path / "out")
+    torch.testing.assert_close(
+        merged.backbone.lm_head.weight,
+        0.25 * first.backbone.lm_head.weight + 0.75 * second.backbone.lm_head.weight,
+    )
+
+
+def test_shapes_keys_types_and_vocabularies_that_differ_are_all_listed(tmp_path):
+    one = folder(tmp_path, "one", weights(1.0) | {"only": torch.zeros(1)})
+    two = folder(tmp_path, "two", {"a": torch.zeros(3, 2), "b": torch.zeros(4, dtype=torch.float16)})
+    (two / "tokenizer.model").write_bytes(b"other")
+    with pytest.raises(WeightsError) as caught:
+        merge_checkpoints([one, two], tmp_path / "out", weights=(1, 1))
+    told = str(caught.value)
+    assert all(part in told for part in ("two lacks only", "F32 (2, 3)", "(3, 2)", "F16", "another tokenizer.model"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused_by_key(tmp_path, bad):
+    stages = [folder(tmp_path, "one", weights(1.0)), folder(tmp_path, "two", weights(bad))]
+    with pytest.raises(WeightsError, match="a holds NaN or infinite"):
+        merge_checkpoints(stages, tmp_path / "out", weights=(1, 1))
+
+
+@pytest.mark.parametrize("shares", [(1,), (1, 1, 1), (-1, 2), (0, 0), (float("nan"), 1)])
+def test_weights_that_are_no_shares_are_refused(tmp_path, shares):
+    stages = [folder(tmp_path, "one", weights(1.0)), folder(tmp_path, "two", weights(2.0))]
+    with pytest.raises(WeightsError, match=r"weights"):
+        merge_checkpoints(stages, tmp_path / "out", weights=shares)
+
+
+def test_a_checkpoint_is_never_overwritten_by_the_merge(tmp_path):
+    one = folder(tmp_path, "one", weights(1.0))
+    with pytest.raises(WeightsError, match="another folder"):
+        merge_checkpoints([one, one], one, weights=(1, 1))
+
+
+def test_whole_numbers_that_differ_are_refused(tmp_path):
+    stages = [folder(tmp_path, name, {"steps": torch.tensor([value])}) for name, value in (("one", 1), ("two", 2))]
+    with pytest.raises(WeightsError, match="whole numbers"):
+        merge_checkpoints(stages, tmp_path / "out", weights=(1, 1))
