@@ -77,11 +77,31 @@ MODELS: Mapping[str, Entry] = {
 
 TRANSCRIBERS: Mapping[str, Entry] = {
     "whisper": Entry(
-        target="aqaa_eval.judges.transcribers.whisper:WhisperTranscriber",
+        target="aqaa_eval.judges.transcribers.whisper:build",
         about="openai-whisper behind a voice-activity gate",
         usage="whisper:base, whisper:/path/to/large-v3.pt",
         weights=("whisper:base",),
         packages=("whisper",),
+    ),
+    "faster-whisper": Entry(
+        target="aqaa_eval.judges.transcribers.faster_whisper:build",
+        about="CTranslate2's Whisper in 8 bit, batched, behind the same gate",
+        usage="faster-whisper:tiny.en, faster-whisper:base, faster-whisper:/path/to/folder",
+        weights=("faster-whisper:tiny.en",),
+        packages=("faster_whisper",),
+    ),
+    "hf-whisper": Entry(
+        target="aqaa_eval.judges.transcribers.hf_whisper:build",
+        about="Whisper by transformers, batched, behind the same gate",
+        usage="hf-whisper:base, hf-whisper:openai/whisper-large-v3, hf-whisper:/path/to/folder",
+        weights=("hf-whisper:base",),
+        packages=("transformers",),
+    ),
+    "http": Entry(
+        target="aqaa_eval.judges.transcribers.http:build",
+        about="any server with /v1/audio/transcriptions, behind the same gate",
+        usage="http:whisper-1 --asr-url http://localhost:8000/v1",
+        packages=("openai",),
     ),
     "none": Entry(target="", about="answers stay untranscribed, and unscored on the audio channel", usage="none"),
 }
@@ -196,25 +216,42 @@ def _run_lookup(path: Path) -> Any:
     return run_answers(path)
 
 
-def make_transcriber(name: str) -> Transcriber | None:
+SECOND_PREFIX = "second_"
+
+
+def make_transcriber(
+    name: str, options: Mapping[str, OptionValue] | None = None, *, second: str = "none"
+) -> Transcriber | None:
     """The transcriber of that name; None for "none".
 
+    Args:
+        name: what stands after `--asr`.
+        options: its settings; those that begin with "second_" are the second ear's.
+        second: name of a second ear that marks doubtful words; "none" for one ear.
+
     Raises:
-        UnknownName, MissingWeights: it cannot be had; the message says what to do.
+        UnknownName, MissingWeights, UsageError: it cannot be had; the message says what to do.
     """
-    head, _, argument = name.partition(":")
     if name == "none":
+        if second != "none":
+            raise UsageError(f"--second-asr {second} has nothing to compare with: --asr is none")
         return None
-    build = _find("transcriber", "aqaa_eval.transcribers", TRANSCRIBERS, head)
-    if head != "whisper":
-        made: Transcriber = build(argument)
-        return made
-    is_path = "/" in argument or argument.endswith(".pt")
-    if is_path and not Path(argument).is_file():
-        raise UsageError(f"--asr {name}: no such file; give a Whisper .pt file, or a name such as whisper:base")
-    path = Path(argument) if is_path else locate(f"whisper:{argument or 'base'}")
-    transcriber: Transcriber = build(path, name=path.stem if is_path else argument or "base")
-    return transcriber
+    given = options or {}
+    own = {key: value for key, value in given.items() if not key.startswith(SECOND_PREFIX)}
+    theirs = {key.removeprefix(SECOND_PREFIX): value for key, value in given.items() if key.startswith(SECOND_PREFIX)}
+    first = _one_ear(name, own)
+    if second == "none":
+        return first
+    from aqaa_eval.judges.transcribers.two_ears import TwoEars
+
+    two: Transcriber = TwoEars(first, _one_ear(second, theirs))
+    return two
+
+
+def _one_ear(name: str, options: Mapping[str, OptionValue]) -> Transcriber:
+    head, _, argument = name.partition(":")
+    made: Transcriber = _find("transcriber", "aqaa_eval.transcribers", TRANSCRIBERS, head)(argument, options)
+    return made
 
 
 def default_asr() -> str:
@@ -240,6 +277,7 @@ _PIP = {
     "whisper": "--no-deps openai-whisper",
     "hibari": "'aqaa-eval[offline]'",
     "distillmos": "--no-deps distillmos xls-r-sqa",
+    "faster_whisper": "'aqaa-eval[faster-whisper]'",
 }
 
 

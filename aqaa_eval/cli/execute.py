@@ -38,11 +38,16 @@ def execute(
     spec: RunSpec, suites: list[Suite], folder: RunFolder, *, model: SpeechModel | None, stored_model: str, quiet: bool
 ) -> Outcome:
     """Run or re-score. With `model` None only what is stored is scored."""
-    transcriber = catalog.make_transcriber(spec.asr)
+    transcriber = catalog.make_transcriber(spec.asr, spec.asr_options, second=spec.second_asr)
     judge = catalog.make_judge(spec, suites)
     identity = model.identity if model else stored_model
     tools = Tools(
-        model=model, model_identity=identity, transcriber=transcriber, judge=judge, guard=catalog.find_guard()
+        model=model,
+        model_identity=identity,
+        transcriber=transcriber,
+        judge=judge,
+        guard=catalog.find_guard(),
+        languages={suite.card.id: suite.card.languages for suite in suites},
     )
     request = RunRequest(
         spec=spec,

@@ -15,11 +15,12 @@ from aqaa_eval.core.attempt import Attempt, Message, Query, Response, Score, Sta
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import AudioError, ModelTimeout
 from aqaa_eval.core.failure import Failure
-from aqaa_eval.core.protocols import Clip, Judge, SpeechModel, Transcriber
+from aqaa_eval.core.protocols import Judge, SpeechModel, Transcriber
 from aqaa_eval.core.runlog import QuestionLog
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.core.sample import Turn
 from aqaa_eval.engine.audio_store import AudioStore
+from aqaa_eval.engine.hearing import Listener
 from aqaa_eval.engine.plan import Job
 from aqaa_eval.engine.records import SCORES, Answer, Heard, encode
 from aqaa_eval.engine.store import WHOLE, Record
@@ -37,6 +38,7 @@ class Tools:
         transcriber: None leaves answers untranscribed.
         judge: the scoring chain.
         guard: finds an answer without sound in it (silent, no samples); None if there is sound.
+        languages: of the suites' cards, by suite id.
     """
 
     model: SpeechModel | None
@@ -44,6 +46,7 @@ class Tools:
     transcriber: Transcriber | None
     judge: Judge
     guard: Callable[[Audio], Failure | None]
+    languages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def asr_identity(self) -> str:
@@ -216,10 +219,14 @@ class Pipeline:
         """Let ASR hear every answer that has sound."""
         fresh: list[Record] = []
         turns: list[TurnAttempt] = []
+        missing = [turn for turn in work.turns if _has_sound(turn) and ("transcribe", turn.index) not in work.stored]
+        new: dict[int, Heard] = {}
+        if missing and self._tools.transcriber is not None:
+            listener = Listener(transcriber=self._tools.transcriber, languages=self._tools.languages)
+            new = listener.hear(work.job.sample, missing)
         for attempt in work.turns:
-            heard = work.stored.get(("transcribe", attempt.index))
-            if heard is None and _has_sound(attempt):
-                heard = self._hear(attempt)
+            heard = work.stored.get(("transcribe", attempt.index)) or new.get(attempt.index)
+            if attempt.index in new:
                 fresh.append(work.record("transcribe", attempt.index, self._tools.asr_identity, heard, Heard))
             if heard is not None:
                 attempt = replace(
@@ -230,16 +237,6 @@ class Pipeline:
                 )
             turns.append(attempt)
         return replace(work, turns=tuple(turns), fresh=tuple(fresh))
-
-    def _hear(self, attempt: TurnAttempt) -> Heard:
-        assert self._tools.transcriber is not None
-        assert attempt.response is not None
-        assert attempt.response.audio is not None
-        try:
-            [transcript] = self._tools.transcriber.transcribe([Clip(audio=attempt.response.audio)])
-        except Exception as error:  # an ASR outage is a failed measurement, never an empty (or perfect) transcript
-            return Heard(transcript=None, failure=Failure.ASR_FAILED, detail=f"{type(error).__name__}: {error}")
-        return Heard(transcript=transcript, failure=transcript.failure, detail=transcript.note)
 
     def judge(self, work: Work) -> Work:
         """Score the conversation."""

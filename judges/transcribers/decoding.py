@@ -13,8 +13,12 @@ is the same as sampling at that temperature, and touches no global state.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+
+from aqaa_eval.judges.transcribers.language_choice import pick_language
+from aqaa_eval.judges.transcribers.recogniser import SecondTry
 
 SPARE_WINDOWS = 2
 MIN_WINDOW_S = 10.0  # Whisper's windows hold 30 s; speech seldom makes it advance by less than 20
@@ -25,11 +29,18 @@ class RunawayDecoding(Exception):
 
 
 class BoundedDecoding:
-    """A Whisper model that encodes each window once and gives up when asked for more windows than a clip can need."""
+    """A Whisper model that encodes each window once and gives up when asked for more windows than a clip can need.
 
-    def __init__(self, model: Any, *, duration_s: float) -> None:
-        """Wrap it for one clip of that length."""
+    It tells the language by `pick_language`, which knows what is likely; `language_probability` keeps how sure that is.
+    """
+
+    is_second_try = False
+
+    def __init__(self, model: Any, *, duration_s: float, languages: Sequence[str] = ()) -> None:
+        """Wrap it for one clip of that length, with the languages that are likely."""
         self._model = model
+        self._languages = tuple(languages)
+        self.language_probability: float | None = None
         self._max_windows = SPARE_WINDOWS + int(-(-duration_s // MIN_WINDOW_S))
         self._n_windows = 0
         self._encoded: tuple[Any, Any] | None = None
@@ -47,8 +58,10 @@ class BoundedDecoding:
         return self._model.decoder(tokens, self._features(mel[0]).unsqueeze(0))
 
     def detect_language(self, mel: Any, tokenizer: Any = None) -> Any:
-        """Tell the language of one window; `mel` of shape (n_mels, n_frames)."""
-        return self._model.detect_language(self._features(mel), tokenizer)
+        """Tell the language of one window; `mel` of shape (n_mels, n_frames). The one picked gets all the weight."""
+        tokens, shares = self._model.detect_language(self._features(mel), tokenizer)
+        picked, self.language_probability = pick_language(shares, self._languages, is_second_try=self.is_second_try)
+        return tokens, {picked: 1.0}
 
     def decode(self, mel: Any, options: Any) -> Any:
         """Decode one window.
@@ -84,13 +97,15 @@ class SeededSampling(BoundedDecoding):
     The `avg_logprob` of its results is of the noisy logits and means nothing.
     """
 
-    def __init__(self, model: Any, *, duration_s: float, temperature: float, seed: int) -> None:
+    is_second_try = True
+
+    def __init__(self, model: Any, *, duration_s: float, trial: SecondTry, languages: Sequence[str] = ()) -> None:
         """Wrap the model for one clip; equal seeds give equal decodings."""
         import torch
 
-        super().__init__(model, duration_s=duration_s)
-        self._temperature = temperature
-        self._generator = torch.Generator().manual_seed(seed)
+        super().__init__(model, duration_s=duration_s, languages=languages)
+        self._temperature = trial.temperature
+        self._generator = torch.Generator().manual_seed(trial.seed)
 
     def _decode(self, features: Any, options: Any) -> Any:
         import torch

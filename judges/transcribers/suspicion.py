@@ -25,7 +25,7 @@ class Hypothesis:
         text: the words.
         language: of the words.
         speech_s: seconds of speech in the clip, by the detector.
-        confidence: mean word probability in [0, 1].
+        confidence: mean word probability in [0, 1]; None where the recogniser gives none.
         log_probability: mean over the tokens; None if the decoding does not give the model's own.
         no_speech: the recogniser's probability that there is no speech.
     """
@@ -33,7 +33,7 @@ class Hypothesis:
     text: str
     language: str
     speech_s: float
-    confidence: float
+    confidence: float | None
     log_probability: float | None
     no_speech: float
 
@@ -61,7 +61,8 @@ def find_suspicion(hypothesis: Hypothesis) -> Suspicion | None:
         note = f"{len(spoken)} words in {hypothesis.speech_s:.1f} s of speech, which has room for {room:.0f}"
         return Suspicion(failure=Failure.ASR_HALLUCINATED, note=note)
     if _is_guess(hypothesis):
-        note = f"a guess: mean word probability {hypothesis.confidence:.2f}, no-speech {hypothesis.no_speech:.2f}"
+        probability = "unknown" if hypothesis.confidence is None else f"{hypothesis.confidence:.2f}"
+        note = f"a guess: mean word probability {probability}, no-speech {hypothesis.no_speech:.2f}"
         return Suspicion(failure=Failure.ASR_HALLUCINATED, note=note)
     n_looped = longest_loop(spoken)
     if n_looped * 2 >= len(spoken) and n_looped >= MIN_LOOP_WORDS:
@@ -102,8 +103,9 @@ def compression_ratio(text: str) -> float:
 
 
 def _is_guess(hypothesis: Hypothesis) -> bool:
-    is_unsure = hypothesis.confidence < GUESS_CONFIDENCE and (
-        hypothesis.log_probability is None or hypothesis.log_probability < GUESS_LOG_PROBABILITY
-    )
-    is_no_speech = hypothesis.no_speech > NO_SPEECH_PROBABILITY and hypothesis.confidence < NO_SPEECH_CONFIDENCE
+    confidence, log_probability = hypothesis.confidence, hypothesis.log_probability
+    if confidence is None:  # then the mean over the tokens has to tell, and the no-speech probability alone does not
+        return log_probability is not None and log_probability < GUESS_LOG_PROBABILITY
+    is_unsure = confidence < GUESS_CONFIDENCE and (log_probability is None or log_probability < GUESS_LOG_PROBABILITY)
+    is_no_speech = hypothesis.no_speech > NO_SPEECH_PROBABILITY and confidence < NO_SPEECH_CONFIDENCE
     return is_unsure or is_no_speech

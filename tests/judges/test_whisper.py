@@ -14,10 +14,11 @@ from aqaa_eval.core.attempt import Transcript
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.protocols import Clip
-from aqaa_eval.core.weights import is_present, locate
+from aqaa_eval.core.weights import is_present
 from aqaa_eval.judges.transcribers.decoding import BoundedDecoding, RunawayDecoding
+from aqaa_eval.judges.transcribers.guarded import GuardedTranscriber
 from aqaa_eval.judges.transcribers.speech_cut import cut_silences
-from aqaa_eval.judges.transcribers.whisper import WhisperTranscriber
+from aqaa_eval.judges.transcribers.whisper import WhisperRecogniser, build
 from aqaa_eval.metrics.voice_activity import Segment, speech_segments
 from aqaa_eval.metrics.word_errors import count_word_errors
 
@@ -42,16 +43,16 @@ def _audio(samples: NDArray[np.floating]) -> Audio:
     return Audio(samples=samples.astype(np.float32), sample_rate_hz=RATE_HZ)
 
 
-def _transcribe(whisper: WhisperTranscriber, audio: Audio, language: str | None = None) -> Transcript:
+def _transcribe(whisper: GuardedTranscriber, audio: Audio, language: str | None = None) -> Transcript:
     [transcript] = whisper.transcribe([Clip(audio=audio, language=language)])
     return transcript
 
 
 @pytest.fixture(scope="module")
-def whisper() -> WhisperTranscriber:
+def whisper() -> GuardedTranscriber:
     if not is_present("whisper:base"):
         pytest.skip("needs weights: aqaa-eval fetch whisper:base")
-    return WhisperTranscriber(locate("whisper:base"))
+    return build("base", {})
 
 
 @pytest.mark.parametrize("kind", NOT_SPEECH)
@@ -59,7 +60,7 @@ def test_what_is_not_speech_never_reaches_the_network(tmp_path: Path, kind: str)
     checkpoint = tmp_path / "not-a-checkpoint.pt"
     checkpoint.write_bytes(b"opening this would fail")
     samples, failure = NOT_SPEECH[kind]
-    transcript = _transcribe(WhisperTranscriber(checkpoint), _audio(samples))
+    transcript = _transcribe(build(str(checkpoint), {}), _audio(samples))
     assert (transcript.text, transcript.words, transcript.confidence) == ("", (), None)
     assert transcript.failure is failure
     assert transcript.note
@@ -68,13 +69,13 @@ def test_what_is_not_speech_never_reaches_the_network(tmp_path: Path, kind: str)
 def test_the_identity_follows_name_and_bytes(tmp_path: Path) -> None:
     checkpoint = tmp_path / "my.pt"
     checkpoint.write_bytes(b"one")
-    first = WhisperTranscriber(checkpoint, name="my").identity
-    assert first == "whisper:my@7692c3ad+vad+1"  # sha256 of "one"
+    first = GuardedTranscriber(WhisperRecogniser(checkpoint, name="my")).identity
+    assert first == "whisper:my@7692c3ad+vad+2"  # sha256 of "one"
     checkpoint.write_bytes(b"two")
-    assert WhisperTranscriber(checkpoint, name="my").identity != first
+    assert GuardedTranscriber(WhisperRecogniser(checkpoint, name="my")).identity != first
 
 
-def test_clear_speech_gives_its_words_with_times_and_confidences(whisper: WhisperTranscriber, speak: Speak) -> None:
+def test_clear_speech_gives_its_words_with_times_and_confidences(whisper: GuardedTranscriber, speak: Speak) -> None:
     said = "I would take the early train, because it is cheaper."
     audio = speak(said)
     transcript = _transcribe(whisper, audio)
@@ -90,7 +91,7 @@ def test_clear_speech_gives_its_words_with_times_and_confidences(whisper: Whispe
 
 
 def test_a_long_silence_inside_is_skipped_and_word_times_are_of_the_recording(
-    whisper: WhisperTranscriber, speak: Speak
+    whisper: GuardedTranscriber, speak: Speak
 ) -> None:
     sentence = speak("Twelve people came.").samples
     gap = np.zeros(40 * RATE_HZ, np.float32)
@@ -106,7 +107,7 @@ def test_a_long_silence_inside_is_skipped_and_word_times_are_of_the_recording(
     assert transcript.words[n_words].start_s > 40 + len(sentence) / RATE_HZ - 0.3
 
 
-def test_a_looped_syllable_is_marked_and_comes_out_the_same_twice(whisper: WhisperTranscriber, speak: Speak) -> None:
+def test_a_looped_syllable_is_marked_and_comes_out_the_same_twice(whisper: GuardedTranscriber, speak: Speak) -> None:
     syllable = speak("Ba.")
     [segment] = speech_segments(syllable)
     once = syllable.samples[int(segment.start_s * RATE_HZ) : int(segment.end_s * RATE_HZ)]
@@ -117,7 +118,7 @@ def test_a_looped_syllable_is_marked_and_comes_out_the_same_twice(whisper: Whisp
     assert first == second
 
 
-def test_speech_played_backwards_is_no_answer(whisper: WhisperTranscriber, speak: Speak) -> None:
+def test_speech_played_backwards_is_no_answer(whisper: GuardedTranscriber, speak: Speak) -> None:
     backwards = speak("I would take the early train, because it is cheaper.").samples[::-1]
     transcript = _transcribe(whisper, _audio(backwards.copy()))
     assert transcript.text == ""
@@ -137,8 +138,8 @@ class CountingModel:
         self.n_encoded += 1
         return mel + 1
 
-    def detect_language(self, features: torch.Tensor, tokenizer: None) -> torch.Tensor:
-        return features
+    def detect_language(self, features: torch.Tensor, tokenizer: None) -> tuple[torch.Tensor, dict[str, float]]:
+        return features, {"cy": 0.6, "en": 0.4}
 
     def decode(self, features: torch.Tensor, options: None) -> torch.Tensor:
         return features
@@ -158,10 +159,11 @@ def test_a_decoding_that_runs_away_is_stopped() -> None:
 
 def test_a_window_is_encoded_once_for_language_words_and_times() -> None:
     model = CountingModel()
-    bounded = BoundedDecoding(model, duration_s=60.0)
+    bounded = BoundedDecoding(model, duration_s=60.0, languages=("en", "ja"))
     first, second = torch.zeros(80, 3000), torch.ones(80, 3000)
-    told = bounded.detect_language(first)
+    told, shares = bounded.detect_language(first)
     assert torch.equal(told, first + 1)
+    assert (shares, bounded.language_probability) == ({"en": 1.0}, 0.4)
     assert torch.equal(bounded.decode(first, None), told)
     assert torch.equal(bounded(first.unsqueeze(0), torch.zeros(1, 4))[0], told)
     assert model.n_encoded == 1
