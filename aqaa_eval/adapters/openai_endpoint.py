@@ -327,6 +327,7 @@ def told_as_ours() -> Iterator[None]:
 def _refusal(error: Any) -> Exception:
     code = error.code or error.type or ""
     message = f"the server answers {error.status_code}{f' {code}' if code else ''}: {error.message}"
-    if error.status_code in _BUSY and code != "insufficient_quota":
+    may_retry = error.response.headers.get("x-should-retry") != "false"
+    if error.status_code in _BUSY and code != "insufficient_quota" and may_retry:
         return Retryable(message, wait_s=retry_after_s(error.response.headers))
     return ModelError(message)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from aqaa_eval.cli import compare, doctor, export, fetch, gate, listing, report, run, score, validate
+from aqaa_eval.cli import compare, doctor, export, fetch, gate, listing, report, run, score, serve, validate
 from aqaa_eval.core.errors import AqaaError, ExitCode
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command(name="report")(report.report)
 app.command(name="compare")(compare.compare)
 app.command(name="gate")(gate.gate)
 app.command(name="export")(export.export)
+app.command(name="serve")(serve.serve)
 app.command(name="list")(listing.list_names)
 app.command(name="fetch")(fetch.fetch)
 app.command(name="doctor")(doctor.doctor)
