@@ -17,6 +17,7 @@ from aqaa_eval.tasks import checks_delivery as delivery
 from aqaa_eval.tasks import checks_melody as melody
 from aqaa_eval.tasks import checks_text as text
 from aqaa_eval.tasks import checks_wordplay as wordplay
+from aqaa_eval.tasks.exact_match import answers_exactly
 from aqaa_eval.tasks.params import COUNT, NUMBER, NUMBERS, POSITIVE, TEXT, TEXTS, Param, bind, optional
 
 PARTS = ("content", "delivery")
@@ -57,6 +58,7 @@ CHECKS: Mapping[str, Check] = {
     "says_all_of": _worded(text.says_all_of, words=TEXTS, **_LIMITS),
     "says_at_least": _worded(text.says_at_least, words=TEXTS, n=COUNT, **_LIMITS),
     "says_in_order": _worded(text.says_in_order, words=TEXTS, **_LIMITS),
+    "answers_exactly": _worded(answers_exactly, words=TEXTS, language=optional(TEXT)),
     "avoids_words": _worded(text.avoids_words, words=TEXTS),
     "exactly_words": _worded(text.exactly_words, n=COUNT),
     "at_most_words": _worded(text.at_most_words, n=COUNT),
