@@ -20,6 +20,7 @@ from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.runlog import RunLog
 from aqaa_eval.reports import labels
 from aqaa_eval.reports.charts import MIN_SPOKES, MOS_RANGE, Spoke, radar_svg
+from aqaa_eval.reports.kept import Kept, kept_rows, percent, percent_interval
 from aqaa_eval.reports.published import CAPABILITIES, MARK, PUBLISHED, SOURCE
 from aqaa_eval.reports.recordings import BARS_HEIGHT, MAX_EMBEDDED_BYTES, N_BARS, Recording, load_recordings
 from aqaa_eval.reports.summary import Summary, summarise
@@ -29,18 +30,25 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def write_report(log: RunLog, summary: Summary | None = None, *, max_embedded_bytes: int = MAX_EMBEDDED_BYTES) -> Path:
+def write_report(
+    log: RunLog,
+    summary: Summary | None = None,
+    *,
+    kept: Kept | None = None,
+    max_embedded_bytes: int = MAX_EMBEDDED_BYTES,
+) -> Path:
     """Write `report.html` into the run's folder, whole or not at all.
 
     Args:
         log: the run.
         summary: of the same run, if it is at hand.
+        kept: what the run keeps of a clean one.
         max_embedded_bytes: encoded sound that the page carries; beyond it, recordings are linked.
 
     Raises:
         UsageError: the folder cannot be written.
     """
-    page = render_report(log, summary, max_embedded_bytes=max_embedded_bytes)
+    page = render_report(log, summary, kept=kept, max_embedded_bytes=max_embedded_bytes)
     target = log.folder / "report.html"
     try:
         descriptor, name = tempfile.mkstemp(dir=log.folder, prefix=".report-", suffix=".html")
@@ -58,7 +66,13 @@ def write_report(log: RunLog, summary: Summary | None = None, *, max_embedded_by
     return target
 
 
-def render_report(log: RunLog, summary: Summary | None = None, *, max_embedded_bytes: int = MAX_EMBEDDED_BYTES) -> str:
+def render_report(
+    log: RunLog,
+    summary: Summary | None = None,
+    *,
+    kept: Kept | None = None,
+    max_embedded_bytes: int = MAX_EMBEDDED_BYTES,
+) -> str:
     """The page as text; the same run gives the same text. Arguments as of `write_report`."""
     summary = summary or summarise(log)
     recordings = load_recordings(log.folder / "audio", audio_names(log), max_bytes=max_embedded_bytes)
@@ -70,6 +84,8 @@ def render_report(log: RunLog, summary: Summary | None = None, *, max_embedded_b
         .render(
             log=log,
             summary=summary,
+            kept=kept,
+            kept_rows=kept_rows(kept) if kept else (),
             policy=_policy(style, script, has_links=has_links),
             style=style,
             script=script,
@@ -127,6 +143,8 @@ def _environment() -> Environment:
         "number": labels.number,
         "interval": labels.interval,
         "spread": labels.spread,
+        "percent": percent,
+        "percent_interval": percent_interval,
         "scale_x": _scale_x,
         "nothing": labels.NOTHING,
     }
@@ -158,6 +176,7 @@ def _chain(log: RunLog) -> list[tuple[str, str]]:
         ("Answer channel", spec.channel),
         ("Seed", str(spec.seed)),
         ("Repeats", str(spec.repeats)),
+        ("Questions changed by", ", ".join(spec.perturb) or "nothing"),
         ("Limit per suite", "none" if spec.limit is None else str(spec.limit)),
         ("Spec", spec.fingerprint),
     ]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aqaa_eval.core.attempt import Estimate, Score, Status
 from aqaa_eval.core.failure import Failure
+from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.runlog import AttemptLog, RunLog
 from aqaa_eval.metrics.uncertainty import mean_estimate, ratio_estimate
 from aqaa_eval.reports.latency import Latency, latency_of
@@ -39,6 +40,7 @@ class GroupSummary:
         failures: turns with that kind of failure, the most frequent first; a judge's failure on a whole conversation
             counts once.
         latency: of the answers.
+        n_not_run: conversations that could not be asked, or whose question could not be heard.
     """
 
     suite: str
@@ -50,6 +52,7 @@ class GroupSummary:
     metrics: Mapping[str, Estimate]
     failures: Mapping[Failure, int]
     latency: Latency
+    n_not_run: int = 0
 
     @property
     def n_failures(self) -> int:
@@ -67,6 +70,8 @@ class Summary:
         n_planned: conversations that the run's spec asks for.
         overall: the whole run; its estimates are means over the suites, each suite counting the same.
         suites: in the order of the run.
+        not_run: conversations that could not be asked, with reasons: what the suites could not take, and those with a
+            question that could not be heard.
     """
 
     model: str
@@ -74,11 +79,12 @@ class Summary:
     n_planned: int
     overall: GroupSummary
     suites: tuple[GroupSummary, ...]
+    not_run: tuple[NotRun, ...] = ()
 
     @property
     def is_complete(self) -> bool:
-        """True if every planned conversation was begun and judged."""
-        return self.n_attempts >= self.n_planned and not self.overall.n_unjudged
+        """True if every planned conversation was begun and judged, and none could not be asked."""
+        return self.n_attempts >= self.n_planned and not self.overall.n_unjudged and not self.not_run
 
     @property
     def n_suites_scored(self) -> int:
@@ -91,14 +97,33 @@ def summarise(log: RunLog) -> Summary:
     by_suite: dict[str, list[AttemptLog]] = {suite: [] for suite in log.cards}
     for attempt in log.attempts:
         by_suite.setdefault(attempt.suite, []).append(attempt)
-    suites = tuple(_suite_summary(log, suite, attempts) for suite, attempts in by_suite.items())
+    not_run = (*log.not_run, *_unheard(log.attempts))
+    lost = Counter(item.suite for item in not_run)
+    suites = tuple(
+        replace(_suite_summary(log, suite, attempts), n_not_run=lost[suite]) for suite, attempts in by_suite.items()
+    )
     return Summary(
         model=log.spec.label,
         n_attempts=len(log.attempts),
         n_planned=log.n_planned,
-        overall=_group("overall", "Overall", log.attempts, _overall_metrics(by_suite)),
+        overall=replace(
+            _group("overall", "Overall", log.attempts, _overall_metrics(by_suite)), n_not_run=len(not_run)
+        ),
         suites=suites,
+        not_run=not_run,
     )
+
+
+def _unheard(attempts: Iterable[AttemptLog]) -> list[NotRun]:
+    """Conversations that broke off at a recording, each once, however often it was repeated."""
+    found: dict[str, NotRun] = {}
+    for attempt in attempts:
+        broken = next((i for i, turn in enumerate(attempt.turns) if turn.failure is Failure.BAD_INPUT), None)
+        if broken is not None:
+            place, reason = f"turn {broken + 1}", attempt.turns[broken].detail
+            lost = NotRun(suite=attempt.suite, sample=attempt.sample, place=place, reason=reason)
+            found.setdefault(f"{attempt.suite}/{attempt.sample}", lost)
+    return list(found.values())
 
 
 def _suite_summary(log: RunLog, suite: str, attempts: Sequence[AttemptLog]) -> GroupSummary:

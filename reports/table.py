@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from aqaa_eval.reports.kept import Kept, kept_rows, percent, percent_interval
 from aqaa_eval.reports.labels import NOTHING, failure_title, interval, metric_title, number, plural, spread
 from aqaa_eval.reports.summary import METRICS, GroupSummary, Summary
 
@@ -34,6 +35,8 @@ def _headline(summary: Summary) -> str:
     line = f"{summary.model}: {plural(summary.n_attempts, 'conversation')} of {summary.n_planned:,} planned"
     if summary.overall.n_unjudged:
         line += f", {summary.overall.n_unjudged:,} not judged"
+    if summary.not_run:
+        line += f", {len(summary.not_run):,} not run"
     return line + f"; overall is the mean over {plural(summary.n_suites_scored, 'scored suite')}"
 
 
@@ -48,8 +51,13 @@ def _cells(row: GroupSummary, parts: list[str]) -> list[str]:
         *(number(part, row.metrics[part].value) if part in row.metrics else NOTHING for part in parts),
         spread(latency.first_audio_s, unit="s")[0],
         spread(latency.real_time_factor, unit="x")[0],
-        ", ".join(f"{n} {failure_title(kind)}" for kind, n in row.failures.items()) or "none",
+        ", ".join(_lost(row)) or "none",
     ]
+
+
+def _lost(row: GroupSummary) -> list[str]:
+    not_run = [f"{row.n_not_run} not run"] if row.n_not_run else []
+    return [f"{n} {failure_title(kind)}" for kind, n in row.failures.items()] + not_run
 
 
 def _n(row: GroupSummary) -> str:
@@ -59,7 +67,32 @@ def _n(row: GroupSummary) -> str:
     return str(n) if n == row.n_attempts else f"{n}/{row.n_attempts}"
 
 
-def to_json(summary: Summary) -> dict[str, Any]:
+def print_kept(kept: Kept, console: Console) -> None:
+    """Print the share of the clean score that every suite keeps."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("suite", no_wrap=True)
+    for head in ("clean MOS kept", "95 % interval", "n", "unpaired"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for title, share in kept_rows(kept):
+        cells = (title, percent(share.value), percent_interval(share), str(share.n), str(share.unscored))
+        table.add_row(*map(Text, cells))
+    console.print(Text(f"\n{' '.join(kept.perturb)} against {kept.clean}, the same conversations"), soft_wrap=True)
+    console.print(table)
+
+
+def _kept_json(kept: Kept) -> dict[str, Any]:
+    return {
+        "perturb": list(kept.perturb),
+        "clean": kept.clean,
+        "overall": asdict(kept.overall),
+        "suites": {suite: asdict(share) for suite, share in kept.suites.items()},
+    }
+
+
+def to_json(summary: Summary, kept: Kept | None = None) -> dict[str, Any]:
     """The summary as plain values; a missing one is null, never NaN."""
     return {
         "model": summary.model,
@@ -67,6 +100,9 @@ def to_json(summary: Summary) -> dict[str, Any]:
         "n_planned": summary.n_planned,
         "n_suites_scored": summary.n_suites_scored,
         "is_complete": summary.is_complete,
+        "n_not_run": len(summary.not_run),
+        "not_run": [asdict(item) for item in summary.not_run],
+        **({"kept": _kept_json(kept)} if kept else {}),
         "overall": _group_json(summary.overall),
         "suites": {row.suite: _group_json(row) for row in summary.suites},
     }
@@ -79,6 +115,7 @@ def _group_json(row: GroupSummary) -> dict[str, Any]:
         "n_conversations": row.n_conversations,
         "n_turns": row.n_turns,
         "n_unjudged": row.n_unjudged,
+        "n_not_run": row.n_not_run,
         "metrics": {metric: asdict(estimate) for metric, estimate in row.metrics.items()},
         "failures": {kind.value: n for kind, n in row.failures.items()},
         "latency": asdict(row.latency),
