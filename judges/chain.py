@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 from aqaa_eval.core.attempt import Attempt, Score, Status
 from aqaa_eval.core.protocols import Judge
@@ -31,6 +33,9 @@ class ScoringChain:
         """
         self._judges = tuple(judges)
         self._weights_by_suite = weights_by_suite
+        # Judges that wait for a server take several conversations at once; all others take turns.
+        self.concurrency = max((concurrency_of(judge) for judge in self._judges), default=1)
+        self._turns = threading.Lock()
 
     @property
     def identity(self) -> str:
@@ -44,8 +49,18 @@ class ScoringChain:
 
     def judge(self, attempt: Attempt) -> tuple[Score, ...]:
         """The fused score first, then those of the judges in their order."""
-        scores = [score for judge in self._judges for score in _scores_of(judge, attempt)]
+        scores: list[Score] = []
+        for judge in self._judges:
+            with nullcontext() if concurrency_of(judge) > 1 else self._turns:
+                scores += _scores_of(judge, attempt)
         return (self._fused(attempt.sample.suite, scores), *scores)
+
+    def close(self) -> None:
+        """Close the judges that hold something open."""
+        for judge in self._judges:
+            close = getattr(judge, "close", None)
+            if close is not None:
+                close()
 
     def _fused(self, suite: str, scores: Sequence[Score]) -> Score:
         weights = self._weights_by_suite.get(suite)
@@ -71,6 +86,11 @@ def metrics_of(judge: Judge) -> tuple[str, ...]:
     """What a judge scores; one that does not say is taken for a judge of the content."""
     metrics = getattr(judge, "metrics", None)
     return tuple(metrics) if metrics else ("content",)
+
+
+def concurrency_of(judge: Judge) -> int:
+    """How many conversations a judge takes at once; 1 if it does not say."""
+    return int(getattr(judge, "concurrency", 1))
 
 
 def _scores_of(judge: Judge, attempt: Attempt) -> tuple[Score, ...]:

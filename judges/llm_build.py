@@ -1,0 +1,96 @@
+"""From `--judge openai:A,hf:B` and its settings to a judge: one model, or a panel over shared budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aqaa_eval.core.errors import UsageError
+from aqaa_eval.core.runspec import OptionValue
+from aqaa_eval.judges.asker import Asker, AskerSettings
+from aqaa_eval.judges.budget import Endpoint, Purse
+from aqaa_eval.judges.cache import VerdictCache
+from aqaa_eval.judges.case import Channel
+from aqaa_eval.judges.endpoint import ChatEndpoint, ChatSettings, Provider
+from aqaa_eval.judges.llm import LlmJudge, LlmSettings
+from aqaa_eval.judges.settings import JudgeSettings, settings_of
+
+
+def build(
+    names: Sequence[str],
+    options: Mapping[str, OptionValue],
+    *,
+    channel: Channel = "audio",
+    verdicts: Path | None = None,
+) -> LlmJudge:
+    """Make the judge of one or several models.
+
+    Args:
+        names: "openai:MODEL" or "hf:PATH_OR_NAME", each once.
+        options: see `JudgeSettings`.
+        channel: which text is judged.
+        verdicts: where verdicts are kept; None keeps none.
+
+    Raises:
+        UsageError: a setting is wrong, a key or a model is missing, a judge is named twice.
+        MissingWeights: a local model is not on this machine.
+        DataError: the file of verdicts cannot be used.
+    """
+    doubles = sorted({name for name in names if list(names).count(name) > 1})
+    if doubles:
+        raise UsageError(f"--judge names {doubles[0]} twice; several verdicts of one model: --judge-set repeats=3")
+    common = settings_of("", options, names=names)
+    if common.quorum is not None and common.quorum > len(names):
+        raise UsageError(f"quorum {common.quorum} of {len(names)} judges can never be met; give at most {len(names)}")
+    settings = [settings_of(name, options, names=names) for name in names]
+    providers = [_provider(name, own) for name, own in zip(names, settings, strict=True)]
+    purse = Purse(common.cost_limit)
+    cache = VerdictCache(verdicts) if verdicts is not None else None
+    endpoints: dict[str, Endpoint] = {}
+    askers = []
+    for provider, own in zip(providers, settings, strict=True):
+        most = 1 if provider.is_local else own.concurrency
+        endpoint = endpoints.setdefault(provider.address, Endpoint(concurrency=most))
+        asker_settings = _asker_settings(own, is_local=provider.is_local)
+        askers.append(Asker(provider, settings=asker_settings, endpoint=endpoint, purse=purse, cache=cache))
+    llm = LlmSettings(
+        channel=channel,
+        acoustics=common.acoustics,
+        reference=common.reference,
+        conversation=common.conversation,
+        repeats=common.repeats,
+        panel=common.panel_rule,
+        concurrency=max(endpoint.concurrency for endpoint in endpoints.values()),
+    )
+    return LlmJudge(askers, settings=llm, purse=purse, cache=cache)
+
+
+def _provider(name: str, settings: JudgeSettings) -> Provider:
+    head, _, model = name.partition(":")
+    if head == "hf":
+        from aqaa_eval.judges.local import LocalProvider
+
+        return LocalProvider(model, device=settings.device, max_tokens=settings.max_tokens)
+    chat = ChatSettings(
+        model=model,
+        base_url=settings.base_url,
+        api_key_env=settings.api_key_env,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        logprobs=settings.logprobs,
+        sends_schema=settings.schema_,
+    )
+    return ChatEndpoint(chat)
+
+
+def _asker_settings(settings: JudgeSettings, *, is_local: bool) -> AskerSettings:
+    retry = settings.retry
+    if is_local:  # a model on this machine takes the time that it takes
+        retry = retry.without_limits()
+    return AskerSettings(
+        retry=retry,
+        prices=settings.prices,
+        seed=settings.seed,
+        second_tries=settings.second_tries,
+        max_tokens=settings.max_tokens,
+    )

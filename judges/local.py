@@ -1,0 +1,167 @@
+"""A language model on this machine as a judge: `--judge hf:PATH_OR_NAME`, through transformers.
+
+The argument is a folder, a `.gguf` file, a name of our catalogue of weights (`hf:smollm2:135m-instruct`), or a model of
+the Hub. Its replies are valid by construction (see `constrained.py`). Small models judge badly: measure one with
+`make judge-agreement` before its scores are believed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aqaa_eval.core.errors import UsageError
+from aqaa_eval.core.weights import WEIGHTS, locate, weights_hash
+from aqaa_eval.judges.constrained import ConstrainedWriter, pieces_of
+from aqaa_eval.judges.endpoint import Call, Reply, Unreachable
+from aqaa_eval.judges.verdict import ReplyForm
+
+EDGE_BYTES = 1 << 20
+MAX_REASON_TOKENS = 80
+
+
+class LocalModel:
+    """A causal language model that writes verdicts; loaded when it is first asked."""
+
+    def __init__(self, source: str, *, device: str = "cpu", max_reason_tokens: int = MAX_REASON_TOKENS) -> None:
+        """Find the model's files.
+
+        Raises:
+            UsageError: there are no such files.
+            MissingWeights: a catalogue name that was not fetched.
+        """
+        self._device = device
+        self._max_reason_tokens = max_reason_tokens
+        self._lock = threading.Lock()
+        self._loaded: tuple[Any, ConstrainedWriter, int] | None = None
+        self.source = source
+        self.folder, self.gguf = _find(source)
+        self.fingerprint = _fingerprint(source, self.folder, self.gguf)
+
+    def reply(self, messages: Sequence[Mapping[str, str]], form: ReplyForm) -> Reply:
+        """A verdict in that form.
+
+        Raises:
+            Unreachable: the prompt does not fit into the model, or the model broke.
+        """
+        with self._lock:
+            try:
+                tokenizer, writer, n_context = self._loaded = self._loaded or self._load()
+                ids = _prompt_ids(tokenizer, messages)
+                n_room = n_context - len(ids) - len(form.keys) * 8 - self._max_reason_tokens
+                if n_room < 0:
+                    raise Unreachable(
+                        f"hf:{self.source}: {len(ids)} tokens of prompt do not fit into its {n_context}", is_final=True
+                    )
+                written = writer.write(ids, pieces_of(form, max_reason_tokens=self._max_reason_tokens))
+            except (RuntimeError, ValueError, OSError) as error:
+                told = " ".join(str(error).split())[:300]
+                raise Unreachable(f"hf:{self.source}: {type(error).__name__}: {told}", is_final=True) from error
+        return Reply(
+            text=written.text, expected=written.expected, n_prompt_tokens=len(ids), n_reply_tokens=written.n_tokens
+        )
+
+    def _load(self) -> tuple[Any, ConstrainedWriter, int]:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
+
+        dtype = torch.float32 if self._device == "cpu" else torch.bfloat16
+        place: dict[str, Any] = {"gguf_file": self.gguf} if self.gguf else {}
+        if isinstance(self.folder, Path):
+            place["local_files_only"] = True
+        had_bar = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, **place)
+            model = AutoModelForCausalLM.from_pretrained(self.folder, dtype=dtype, **place)
+        finally:
+            if had_bar:
+                logging.enable_progress_bar()
+        n_context = int(getattr(model.config.get_text_config(), "max_position_embeddings", 4096))
+        return tokenizer, ConstrainedWriter(model.to(self._device).eval(), tokenizer), n_context
+
+
+class LocalProvider:
+    """A local model as the voice of a judge."""
+
+    is_local = True
+
+    def __init__(self, source: str, *, device: str = "cpu", max_tokens: int = 400) -> None:
+        """Find the model; it is loaded with the first verdict.
+
+        Raises:
+            UsageError, MissingWeights: it is not there; the message says what to give.
+        """
+        self._model = LocalModel(source, device=device, max_reason_tokens=min(MAX_REASON_TOKENS, max_tokens))
+        self.name = f"hf:{_short(source)}"
+        self.address = f"device {device}"
+
+    @property
+    def identity(self) -> str:
+        """Name and hash of the weights."""
+        return f"{self.name}@{self._model.fingerprint}/constrained"
+
+    async def complete(self, call: Call) -> Reply:
+        """One verdict.
+
+        Raises:
+            Unreachable: the model broke on it.
+        """
+        return await asyncio.to_thread(self._model.reply, call.messages, call.form)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _short(source: str) -> str:
+    return source if source in WEIGHTS else source.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _find(source: str) -> tuple[Path | str, str]:
+    """The folder (or the Hub's name) and the GGUF file in it; "" for none."""
+    if source in WEIGHTS:
+        return locate(source), ""
+    path = Path(source).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        return path.parent, path.name
+    if path.is_dir() and (path / "config.json").is_file():
+        return path, ""
+    if not source or source.startswith((".", "/", "~")) or path.exists() or source.count("/") != 1:
+        raise UsageError(
+            f"--judge hf:{source}: no folder with config.json, no .gguf file, no name of `aqaa-eval list weights`, and "
+            "no Hub model (owner/name)"
+        )
+    return source, ""
+
+
+def _fingerprint(source: str, folder: Path | str, gguf: str) -> str:
+    """Eight hex digits for the weights: the catalogue's hash, or one over names, sizes and both ends of the files."""
+    if source in WEIGHTS:
+        return weights_hash(source)[:8]
+    if not isinstance(folder, Path):
+        return "hub"
+    paths = [folder / gguf] if gguf else sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")])
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(EDGE_BYTES)
+            file.seek(max(0, size - EDGE_BYTES))
+            digest.update(f"{path.name} {size} ".encode() + head + file.read(EDGE_BYTES))
+    return digest.hexdigest()[:8]
+
+
+def _prompt_ids(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """The chat in the model's own template; without one, as plain text."""
+    if not tokenizer.chat_template:
+        text = "\n\n".join(message["content"] for message in messages)
+        plain: list[int] = tokenizer(f"{text}\n\n")["input_ids"]
+        return plain
+    encoded = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=True)
+    ids: list[int] = encoded["input_ids"]
+    return ids
