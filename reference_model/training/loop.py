@@ -1,0 +1,308 @@
+"""The training loop: any loss over any batches, on one process or many, resumed from the last step after a kill.
+
+accelerate does what is distributed (one process, `accelerate launch` with DDP or FSDP) and mixed precision. Batches are
+a pure function of (epoch, seed), so a resumed run sees what an uninterrupted one would have seen, and gives the same
+curve. A loss comes as sum and count: the step divides by what all processes and accumulated batches counted together,
+so two processes of half a batch make the step of one process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+BatchT = TypeVar("BatchT")
+METRICS_NAME = "metrics.jsonl"
+PLAN_NAME = "plan.json"
+_KEPT = 2  # checkpoints on disk: the last one, and the one before should it be cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """How a stage is trained.
+
+    Attributes:
+        n_steps: optimiser steps in all.
+        learning_rate: the highest, after the warm-up.
+        final_share: what is left of it at the end of the cosine.
+        n_warmup: steps of linear rise.
+        weight_decay: of AdamW, on matrices only.
+        betas: of AdamW.
+        clip_norm: gradient norm at which a step is cut.
+        n_accumulated: batches per step and process.
+        precision: "no" (fp32) or "bf16" (autocast).
+        seed: of the order of the data and of what the model draws.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    n_steps: int
+    learning_rate: float
+    final_share: float = 0.1
+    n_warmup: int = 0
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip_norm: float = 1.0
+    n_accumulated: int = 1
+    precision: str = "no"
+    seed: int = 0
+    checkpoint_every: int = 200
+
+    def __post_init__(self) -> None:
+        if self.n_steps < 1 or self.n_accumulated < 1 or self.checkpoint_every < 1 or not self.learning_rate > 0:
+            raise ValueError("n_steps, n_accumulated and checkpoint_every must be at least 1, learning_rate above 0")
+        if self.precision not in ("no", "bf16"):
+            raise ValueError(f"precision {self.precision!r} must be 'no' or 'bf16'")
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step, from 0.
+
+        >>> plan = TrainingPlan(n_steps=100, learning_rate=1.0, n_warmup=10)
+        >>> [round(plan.rate_at(step), 3) for step in (0, 9, 10, 55, 100)]
+        [0.1, 1.0, 1.0, 0.55, 0.1]
+        """
+        if step < self.n_warmup:
+            return self.learning_rate * (step + 1) / self.n_warmup
+        done = min(1.0, (step - self.n_warmup) / max(1, self.n_steps - self.n_warmup))
+        share = self.final_share + (1 - self.final_share) * 0.5 * (1 + math.cos(math.pi * done))
+        return self.learning_rate * share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepLoss:
+    """What one batch gives.
+
+    Attributes:
+        total: sum of the loss, with gradient.
+        count: what it is divided by (tokens, frames, pairs).
+        shown: further figures for the log, each a mean over the batch.
+    """
+
+    total: Tensor
+    count: int
+    shown: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(Generic[BatchT]):
+    """What is trained.
+
+    Attributes:
+        name: for logs.
+        model: whose parameters that need a gradient are trained.
+        loss: of the model on a batch.
+        epoch: batches of an epoch, the same every time it is asked for the same number.
+    """
+
+    name: str
+    model: nn.Module
+    loss: Callable[[nn.Module, BatchT], StepLoss]
+    epoch: Callable[[int], Iterator[BatchT]]
+
+
+Watcher = Callable[[int, Mapping[str, float]], None]
+"""Told of each finished step and its figures."""
+
+
+def train(stage: Stage[Any], plan: TrainingPlan, folder: Path, *, watch: Watcher | None = None) -> None:
+    """Train a stage to its last step; the same call again goes on after the last checkpoint.
+
+    Args:
+        stage: what is trained; its model holds the result.
+        plan: how.
+        folder: for checkpoints, `metrics.jsonl` and TensorBoard's files.
+        watch: told of each step, on the main process.
+
+    Raises:
+        ValueError: the folder holds a run of another plan, an epoch has no batch, or the loss is not finite.
+    """
+    run = _Run(stage, plan, folder)
+    run.resume()
+    batches = run.batches()
+    while run.step < plan.n_steps:
+        figures = run.advance([next(batches) for _ in range(plan.n_accumulated)])
+        if watch and run.is_main:
+            watch(run.step, figures)
+        if run.step % plan.checkpoint_every == 0 or run.step == plan.n_steps:
+            run.save()
+    run.finish()
+
+
+class _Run:
+    """One call of `train`."""
+
+    def __init__(self, stage: Stage[Any], plan: TrainingPlan, folder: Path) -> None:
+        from accelerate import Accelerator
+        from accelerate.utils import set_seed
+
+        self.step = 0
+        self._stage, self._plan, self._folder = stage, plan, folder
+        on_gpu = torch.cuda.is_available()
+        # Autocast is ours: accelerate keeps one precision per process, and stages of one command may differ.
+        self._accelerator = Accelerator(mixed_precision="no", cpu=not on_gpu)
+        self.is_main = bool(self._accelerator.is_main_process)
+        self._keep_plan()
+        set_seed(plan.seed)
+        stage.model.train()
+        optimizer = torch.optim.AdamW(_groups(stage.model, plan.weight_decay), lr=plan.learning_rate, betas=plan.betas)
+        self._model, self._optimizer = self._accelerator.prepare(stage.model, optimizer)
+        self._writer = _tensorboard(folder) if self.is_main else None
+
+    def _keep_plan(self) -> None:
+        path = self._folder / PLAN_NAME
+        written = json.dumps({"stage": self._stage.name, **asdict(self._plan)}, indent=1)
+        if path.is_file() and json.loads(path.read_text()) != json.loads(written):
+            raise ValueError(f"{self._folder} holds a training run of another plan: give another folder, or empty it")
+        if self.is_main:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(written + "\n")
+
+    def resume(self) -> None:
+        """Load the last whole checkpoint, and drop what was logged after it."""
+        found = _checkpoints(self._folder)
+        if found:
+            self.step = int(found[-1].name.removeprefix("step-"))
+            self._accelerator.load_state(str(found[-1]))
+        if self.is_main:
+            _cut_metrics(self._folder / METRICS_NAME, self.step)
+
+    def batches(self) -> Iterator[Any]:
+        """This process's batches from where the run stands, epoch after epoch."""
+        accelerator = self._accelerator
+        skipped = self.step * self._plan.n_accumulated
+        number = 0
+        while True:
+            mine = islice(self._stage.epoch(number), accelerator.process_index, None, accelerator.num_processes)
+            n_seen = 0
+            for batch in mine:
+                n_seen += 1
+                if skipped:
+                    skipped -= 1
+                else:
+                    yield batch
+            if not n_seen:
+                raise ValueError(f"{self._stage.name}: epoch {number} has no batch for every process; give more data")
+            number += 1
+
+    def advance(self, batches: list[Any]) -> dict[str, float]:
+        """One optimiser step over these batches; its figures."""
+        started_s = time.perf_counter()
+        rate = self._plan.rate_at(self.step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        total, count, shown = 0.0, 0, {}
+        for place, batch in enumerate(batches):
+            last = place == len(batches) - 1
+            with _maybe(self._accelerator.no_sync(self._model), not last), self._autocast():
+                loss = self._stage.loss(self._model, batch)
+                # Summed over batches and averaged over processes by DDP; divided by the count below.
+                self._accelerator.backward(loss.total * self._accelerator.num_processes)
+            total, count, shown = total + loss.total.item(), count + loss.count, dict(loss.shown or {})
+        sums = self._accelerator.reduce(torch.tensor([total, float(count)], dtype=torch.float64))
+        total, n = (float(value) for value in sums)
+        self._scale_gradients(1 / max(1.0, n))
+        norm = self._accelerator.clip_grad_norm_(self._model.parameters(), self._plan.clip_norm)
+        if not (total == total and abs(total) != float("inf")):
+            raise ValueError(
+                f"{self._stage.name}: the loss of step {self.step} is {total}: lower the learning rate; "
+                f"the last checkpoint in {self._folder} is whole"
+            )
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self.step += 1
+        figures = {"loss": total / max(1.0, n), "rate": rate, "norm": float(norm), "count": n, **shown}
+        self._log(figures, time.perf_counter() - started_s)
+        return figures
+
+    def _autocast(self) -> Any:
+        device = self._accelerator.device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self._plan.precision == "bf16")
+
+    def _scale_gradients(self, factor: float) -> None:
+        for parameter in self._model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(factor)
+
+    def _log(self, figures: Mapping[str, float], elapsed_s: float) -> None:
+        if not self.is_main:
+            return
+        row = {"step": self.step, **figures, "seconds": round(elapsed_s, 3)}
+        with (self._folder / METRICS_NAME).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        if self._writer is not None:
+            for name, value in figures.items():
+                self._writer.add_scalar(f"{self._stage.name}/{name}", value, self.step)
+
+    def save(self) -> None:
+        """Write a checkpoint, whole or not at all, and forget the oldest."""
+        path = self._folder / f"step-{self.step:07d}"
+        part = path.with_name(path.name + ".part")
+        if self.is_main:
+            shutil.rmtree(part, ignore_errors=True)
+        self._accelerator.wait_for_everyone()
+        self._accelerator.save_state(str(part))
+        self._accelerator.wait_for_everyone()
+        if self.is_main:
+            part.replace(path)
+            for old in _checkpoints(self._folder)[:-_KEPT]:
+                shutil.rmtree(old)
+
+    def finish(self) -> None:
+        """Leave the model ready for use."""
+        self._accelerator.wait_for_everyone()
+        if self._writer is not None:
+            self._writer.close()
+        self._stage.model.eval()
+
+
+def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay, vectors (norms, biases) do not."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("step-*") if path.suffix != ".part")
+
+
+def _cut_metrics(path: Path, last_step: int) -> None:
+    """Drop lines of steps that will be made again, and a line that a kill cut."""
+    if not path.is_file():
+        return
+    kept = []
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break
+        if row["step"] > last_step:
+            break
+        kept.append(line + "\n")
+    path.write_text("".join(kept), encoding="utf-8")
+
+
+def _maybe(context: Any, is_wanted: bool) -> Any:
+    from contextlib import nullcontext
+
+    return context if is_wanted else nullcontext()
+
+
+def _tensorboard(folder: Path) -> Any:
+    """A writer where TensorBoard is installed; the JSON lines are written in any case."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))
