@@ -106,9 +106,7 @@ def summarise(log: RunLog) -> Summary:
         model=log.spec.label,
         n_attempts=len(log.attempts),
         n_planned=log.n_planned,
-        overall=replace(
-            _group("overall", "Overall", log.attempts, _overall_metrics(by_suite)), n_not_run=len(not_run)
-        ),
+        overall=replace(_group("overall", "Overall", log.attempts, _overall_metrics(by_suite)), n_not_run=len(not_run)),
         suites=suites,
         not_run=not_run,
     )
