@@ -96,30 +96,47 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool) -> ExitCode:
-    """Write the page, print the table (or JSON) and say how complete the run is."""
+def conclude(
+    folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean: Path | None = None
+) -> ExitCode:
+    """Write the page, print the table (or JSON) and say how complete the run is.
+
+    Args:
+        folder: of the run.
+        outcome: of this call; None if nothing was asked or scored.
+        as_json: print data instead of a table.
+        clean: folder of a run without perturbation, to say what is kept of its score.
+
+    Raises:
+        NotComparable: the clean run is another one in more than that.
+    """
     from aqaa_eval.engine.load import load_run
     from aqaa_eval.reports.html import write_report
+    from aqaa_eval.reports.kept import share_kept
     from aqaa_eval.reports.summary import summarise
 
     log = load_run(folder.path)
     summary = summarise(log)
-    page = write_report(log)
+    kept = share_kept(log, load_run(clean)) if clean else None
+    page = write_report(log, summary, kept=kept)
     if as_json:
         from aqaa_eval.reports.table import to_json
 
-        print(json.dumps({"run": str(folder.path), **to_json(summary)}, indent=1, ensure_ascii=False))
+        print(json.dumps({"run": str(folder.path), **to_json(summary, kept)}, indent=1, ensure_ascii=False))
     else:
         from rich.console import Console
 
-        from aqaa_eval.reports.table import print_table
+        from aqaa_eval.reports.table import print_kept, print_table
 
-        print_table(summary, Console(width=None if sys.stdout.isatty() else 120))
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        print_table(summary, console)
+        if kept:
+            print_kept(kept, console)
     print(f"report: {page}", file=sys.stderr)
-    return _completeness(outcome, folder.path)
+    return _completeness(outcome, folder.path, n_not_run=len(log.not_run))
 
 
-def _completeness(outcome: Outcome | None, path: Path) -> ExitCode:
+def _completeness(outcome: Outcome | None, path: Path, *, n_not_run: int) -> ExitCode:
     if outcome is None:
         return ExitCode.PASSED
     broken = {kind: n for kind, n in outcome.failures.items() if kind in BREAKS}
@@ -129,5 +146,8 @@ def _completeness(outcome: Outcome | None, path: Path) -> ExitCode:
         return ExitCode.INCOMPLETE
     if outcome.n_finished < outcome.n_planned:
         print(f"incomplete: {outcome.n_finished} of {outcome.n_planned} conversations in {path}", file=sys.stderr)
+        return ExitCode.INCOMPLETE
+    if n_not_run:
+        print(f"incomplete: {n_not_run} conversations could not be asked; the reasons are in {path}", file=sys.stderr)
         return ExitCode.INCOMPLETE
     return ExitCode.PASSED

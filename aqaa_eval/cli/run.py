@@ -16,8 +16,19 @@ if TYPE_CHECKING:
 def run(
     model: Annotated[str | None, typer.Option(help="Model under test, such as cascade or fake:echo.")] = None,
     suite: Annotated[
-        list[str] | None, typer.Option(help="Suite, set of suites or folder; repeat it or separate by commas.")
+        list[str] | None,
+        typer.Option(
+            help="Suite, set, folder, FILE.jsonl, FILE.csv, hf:ORG/NAME, voicebench:SUBSET, stepeval-audio-360; "
+            "repeat it or separate by commas."
+        ),
     ] = None,
+    suite_set: Annotated[
+        list[str] | None,
+        typer.Option(help="Setting of the suites' source, name=value: revision, split, root, columns=FILE, audio=..."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop if one conversation cannot be asked; look at all recordings first.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="Conversations per suite at the most.")] = None,
     repeats: Annotated[int | None, typer.Option(help="How often each conversation is put to the model.")] = None,
     seed: Annotated[int | None, typer.Option(help="The seed that all others come from.")] = None,
@@ -59,10 +70,12 @@ def run(
     """
     from aqaa_eval import catalog
     from aqaa_eval.cli.config import default_folder, make_spec, names_of, parse_options
+    from aqaa_eval.cli.notrun import tell_not_run
 
     flags: dict[str, Any] = {
         "model": model,
         "suites": [name for part in suite for name in names_of(part)] if suite else None,
+        "suite_options": parse_options(suite_set),
         "limit": limit,
         "repeats": repeats,
         "seed": seed,
@@ -78,7 +91,8 @@ def run(
         "asr_options": parse_options(asr_set, base_url=asr_url),
     }
     spec = _with_defaults(make_spec(flags, config), given={name for name, value in flags.items() if value is not None})
-    suites = catalog.make_suites(spec.suites)
+    suites = catalog.suites_of(spec, strict=strict)
+    tell_not_run(spec, suites, strict=strict)
     if dry_run:
         _show_plan(spec, suites, out or default_folder(spec), as_json=json_)
         return
