@@ -15,7 +15,7 @@ from aqaa_eval.core.runlog import Manifest
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.engine.executors.local import LocalExecutor
 from aqaa_eval.engine.folder import RunFolder
-from aqaa_eval.engine.pipeline import BREAKS, Tools, Work
+from aqaa_eval.engine.pipeline import REDONE, Tools, Work
 from aqaa_eval.engine.run import Outcome, RunRequest
 from aqaa_eval.engine.run import run as drive
 
@@ -39,7 +39,7 @@ def execute(
 ) -> Outcome:
     """Run or re-score. With `model` None only what is stored is scored."""
     transcriber = catalog.make_transcriber(spec.asr, spec.asr_options, second=spec.second_asr)
-    judge = catalog.make_judge(spec, suites)
+    judge = catalog.make_judge(spec, suites, verdicts=folder.path / "verdicts.sqlite")
     identity = model.identity if model else stored_model
     tools = Tools(
         model=model,
@@ -57,9 +57,22 @@ def execute(
         folder=folder,
         only_stored=model is None,
     )
-    with RunProgress(quiet=quiet) as progress:
-        executor: LocalExecutor[Work] = LocalExecutor()
-        return drive(request, executor=executor, progress=progress)
+    try:
+        with RunProgress(quiet=quiet) as progress:
+            executor: LocalExecutor[Work] = LocalExecutor()
+            return drive(request, executor=executor, progress=progress)
+    finally:
+        _close(judge, quiet=quiet)
+
+
+def _close(judge: Judge, *, quiet: bool) -> None:
+    """Let a judge go that holds servers and files, and tell what it took."""
+    account = getattr(judge, "account", "")
+    if account and not quiet:
+        print(account, file=sys.stderr)
+    close = getattr(judge, "close", None)
+    if close is not None:
+        close()
 
 
 def _elsewhere(model: SpeechModel | None) -> dict[str, str]:
@@ -96,9 +109,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def conclude(
-    folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean: Path | None = None
-) -> ExitCode:
+def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean: Path | None = None) -> ExitCode:
     """Write the page, print the table (or JSON) and say how complete the run is.
 
     Args:
@@ -139,7 +150,7 @@ def conclude(
 def _completeness(outcome: Outcome | None, path: Path, *, n_not_run: int) -> ExitCode:
     if outcome is None:
         return ExitCode.PASSED
-    broken = {kind: n for kind, n in outcome.failures.items() if kind in BREAKS}
+    broken = {kind: n for kind, n in outcome.failures.items() if kind in REDONE}
     if broken:
         told = ", ".join(f"{n} {kind}" for kind, n in broken.items())
         print(f"incomplete: {told}; the same command asks these again", file=sys.stderr)

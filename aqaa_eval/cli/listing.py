@@ -68,7 +68,7 @@ def _suites() -> list[Row]:
                 "name": suite.card.id,
                 "conversations": str(len(samples)),
                 "turns": str(len(turns)),
-                "minutes": f"{sum(turn.audio.duration_s or 0 for turn in turns) / 60:.1f}",
+                "minutes": f"{sum(turn.audio.duration_s or 0 for turn in turns if turn.audio) / 60:.1f}",
                 "languages": " ".join(suite.card.languages),
                 "licence": suite.card.licence,
                 "version": suite.card.version,
