@@ -112,7 +112,21 @@ JUDGES: Mapping[str, Entry] = {
         about="the items' own verifiable checks, MOS = 1 + 4 x share passed",
         usage="checks",
     ),
+    "openai": Entry(
+        target="aqaa_eval.judges.llm_build:build",
+        about="a language model behind any OpenAI-compatible server; content, delivery, Factuality, Relevance, Chat",
+        usage="openai:MODEL --judge-url http://localhost:8000/v1 (key in OPENAI_API_KEY), several by comma: a panel",
+        packages=("openai",),
+    ),
+    "hf": Entry(
+        target="aqaa_eval.judges.llm_build:build",
+        about="a language model on this machine, the same scores; a small one judges badly",
+        usage="hf:/path/to/folder, hf:model.gguf, hf:smollm2:135m-instruct",
+        packages=("transformers",),
+    ),
 }
+
+LANGUAGE_MODELS = ("openai", "hf")
 
 PREDICTORS: Mapping[str, Entry] = {
     "distillmos": Entry(
@@ -281,8 +295,16 @@ _PIP = {
 }
 
 
-def make_judge(spec: RunSpec, suites: Sequence[Suite]) -> Judge:
+def make_judge(spec: RunSpec, suites: Sequence[Suite], *, verdicts: Path | None = None) -> Judge:
     """The scoring chain of a spec: the named judges, fidelity, MOS predictors, and the card's fusion.
+
+    The first named judge gives the content and delivery that are fused; the others stand beside it under names of
+    their own. Language models are one panel, wherever they are named.
+
+    Args:
+        spec: what to judge by.
+        suites: their cards hold the weights.
+        verdicts: file that keeps what language models said; None keeps nothing.
 
     Raises:
         UnknownName, MissingWeights, UsageError: a part cannot be had; the message says what to do.
@@ -290,7 +312,7 @@ def make_judge(spec: RunSpec, suites: Sequence[Suite]) -> Judge:
     from aqaa_eval.judges.chain import ScoringChain
     from aqaa_eval.judges.fidelity import FidelityJudge
 
-    judges = [_named_judge(name.strip(), spec) for name in spec.judge.split(",")]
+    judges = _named_judges(spec, verdicts)
     judges.append(FidelityJudge())
     if spec.speech_mos:
         from aqaa_eval.judges.quality import QualityJudge
@@ -299,6 +321,27 @@ def make_judge(spec: RunSpec, suites: Sequence[Suite]) -> Judge:
     weights = {suite.card.id: suite.card.weights for suite in suites}
     chain: Judge = ScoringChain(judges, weights)
     return chain
+
+
+def _named_judges(spec: RunSpec, verdicts: Path | None) -> list[Judge]:
+    from aqaa_eval.judges.aside import Aside
+
+    names = [name.strip() for name in spec.judge.split(",")]
+    heads = [name.partition(":")[0] for name in names]
+    models = [name for name, head in zip(names, heads, strict=True) if head in LANGUAGE_MODELS]
+    if spec.judge_options and not models:
+        raise UsageError(f"--judge {spec.judge} has no settings; settings are for {', '.join(LANGUAGE_MODELS)}:MODEL")
+    judges: list[Judge] = []
+    for name, head in zip(names, heads, strict=True):
+        if head not in LANGUAGE_MODELS:
+            made, prefix = _named_judge(name, spec), head
+        elif name == models[0]:
+            build = load_object(JUDGES[head].target)
+            made, prefix = build(models, spec.judge_options, channel=spec.channel, verdicts=verdicts), "judge"
+        else:
+            continue  # a member of the panel that stands there already
+        judges.append(made if not judges else Aside(made, prefix=prefix))
+    return judges
 
 
 def _named_judge(name: str, spec: RunSpec) -> Judge:

@@ -33,6 +33,11 @@ class Aside:
         """The judge's scores, renamed."""
         return tuple(replace(score, metric=self._renamed(score.metric)) for score in self._judge.judge(attempt))
 
+    @property
+    def account(self) -> str:
+        """The judge's."""
+        return str(getattr(self._judge, "account", ""))
+
     def close(self) -> None:
         """Close the judge, if it has something to close."""
         close = getattr(self._judge, "close", None)

@@ -55,6 +55,12 @@ class ScoringChain:
                 scores += _scores_of(judge, attempt)
         return (self._fused(attempt.sample.suite, scores), *scores)
 
+    @property
+    def account(self) -> str:
+        """What the judges took that costs money, in a line each; "" if none of them does."""
+        found = (getattr(judge, "account", "") for judge in self._judges)
+        return "\n".join(line for line in found if line)
+
     def close(self) -> None:
         """Close the judges that hold something open."""
         for judge in self._judges:

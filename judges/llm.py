@@ -131,6 +131,11 @@ class LlmJudge:
         """What it took so far."""
         return self._purse.usage
 
+    @property
+    def account(self) -> str:
+        """What it took, in a line for people."""
+        return self.usage.describe()
+
     def judge(self, attempt: Attempt) -> tuple[Score, ...]:
         """All scores of a conversation; a verdict that is not there is a score with its reason."""
         broken = next((answer for answer in find_answers(attempt) if answer.state is State.BROKEN), None)

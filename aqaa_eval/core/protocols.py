@@ -107,8 +107,9 @@ class Executor(Protocol[JobT]):
         *,
         done: Callable[[Sequence[tuple[int, JobT]]], None],
         stopping: Callable[[], bool],
+        widths: Sequence[int] | None = None,
     ) -> None:
-        """Put every job through the stages in order.
+        """Put every job through the stages in order; `widths` says how many jobs a stage takes at once.
 
         Outcomes go to `done` in the caller's thread as (stage number, job); after `stopping` says yes no further job
         is taken.

@@ -6,7 +6,7 @@ step, and a stored run is judged again without its model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ from aqaa_eval.engine.store import WHOLE, Record
 
 BREAKS = frozenset({Failure.MODEL_ERROR, Failure.TIMEOUT, Failure.BAD_INPUT})
 """Failures that are no answer of the model's: asked again when the command is given again."""
+REDONE = BREAKS | {Failure.ASR_FAILED, Failure.JUDGE_UNREACHABLE}
+"""All that the same command does again: a run that holds one of these is incomplete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,11 @@ class Tools:
         return self.transcriber.identity if self.transcriber else "none"
 
     @property
+    def judge_width(self) -> int:
+        """Conversations that the judge takes at once: more than one if it waits for servers."""
+        return int(getattr(self.judge, "concurrency", 1))
+
+    @property
     def judge_maker(self) -> str:
         """Maker of scores: a verdict rests on the transcript too."""
         return f"{self.judge.identity} on {self.asr_identity}"
@@ -67,12 +74,14 @@ class Work:
         stored: records of earlier runs, by (step, turn), of the current makers only.
         turns: answers so far.
         fresh: records that the last stage made and that are not committed yet.
+        lost: what the judge could not be asked for.
     """
 
     job: Job
     stored: Mapping[tuple[str, int], Any]
     turns: tuple[TurnAttempt, ...] = ()
     fresh: tuple[Record, ...] = field(default=())
+    lost: tuple[Failure, ...] = ()
 
     @property
     def is_answered(self) -> bool:
@@ -250,7 +259,14 @@ class Pipeline:
             scores = (
                 Score(metric="mos", value=None, status=Status.FAILED, reason=reason, judge=self._tools.judge.identity),
             )
-        return replace(work, fresh=(work.record("judge", WHOLE, self._tools.judge_maker, scores, SCORES),))
+        record = work.record("judge", WHOLE, self._tools.judge_maker, scores, SCORES)
+        lost = (Failure.JUDGE_UNREACHABLE,) if lacks_verdict(scores) else ()
+        return replace(work, fresh=(record,), lost=lost)
+
+
+def lacks_verdict(scores: Sequence[Score]) -> bool:
+    """True if a judge could not be reached, or its budget was spent: the same command asks it again."""
+    return any(score.status is Status.FAILED and score.failure is Failure.JUDGE_UNREACHABLE for score in scores)
 
 
 def _broken(index: int, failure: Failure, detail: str) -> tuple[TurnAttempt, Answer]:

@@ -16,10 +16,10 @@ from aqaa_eval.core.runlog import Manifest
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.engine.audio_store import AudioStore
 from aqaa_eval.engine.folder import RunFolder
-from aqaa_eval.engine.pipeline import BREAKS, Pipeline, Tools, Work
+from aqaa_eval.engine.pipeline import BREAKS, Pipeline, Tools, Work, lacks_verdict
 from aqaa_eval.engine.plan import Job, find_not_run, make_plan
 from aqaa_eval.engine.records import KINDS, decode
-from aqaa_eval.engine.store import Store
+from aqaa_eval.engine.store import WHOLE, Store
 
 
 class Progress(Protocol):
@@ -42,7 +42,7 @@ class Outcome:
         n_planned: conversations times repeats.
         n_stored: of them, those that were complete before.
         n_finished: complete now.
-        failures: turns by kind of failure, of this call.
+        failures: turns by kind of failure, of this call; a judge that could not be reached counts per conversation.
         interrupted: True if the user stopped it.
     """
 
@@ -118,14 +118,15 @@ def _drive(
         store.commit(record for _, work in outcomes for record in work.fresh)
         for number, work in outcomes:
             is_last = number == len(names) - 1
-            kinds = [turn.failure for turn in work.turns if turn.failure] if is_last else []
+            kinds = [*(turn.failure for turn in work.turns if turn.failure), *work.lost] if is_last else []
             failures.update(kinds)
             n_finished += is_last
             progress.advance(names[number], kinds)
 
     with _first_interrupt_finishes() as stopping:
         works = (_resume(job, store, makers) for job in todo)
-        executor.run(works, list(stages.values()), done=commit, stopping=stopping)
+        widths = [request.tools.judge_width if name == "judge" else 1 for name in names]
+        executor.run(works, list(stages.values()), done=commit, stopping=stopping, widths=widths)
         interrupted = stopping()
     return Outcome(
         n_planned=len(jobs),
@@ -154,13 +155,19 @@ def _without_breaks(stored: dict[tuple[str, int], Any]) -> dict[tuple[str, int],
         turn for (step, turn), value in stored.items() if step == "transcribe" and value.failure is Failure.ASR_FAILED
     }
     if not asks_again and not hears_again:
-        return stored
+        return _without_lost_verdict(stored)
     return {
         (step, turn): value
         for (step, turn), value in stored.items()
         if step == "ask"
         or (step != "judge" and turn not in (asks_again | hears_again if step == "transcribe" else asks_again))
     }
+
+
+def _without_lost_verdict(stored: dict[tuple[str, int], Any]) -> dict[tuple[str, int], Any]:
+    if lacks_verdict(stored.get(("judge", WHOLE), ())):
+        del stored["judge", WHOLE]
+    return stored
 
 
 @contextmanager

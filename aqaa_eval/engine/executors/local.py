@@ -1,5 +1,7 @@
 """Stages as threads that overlap: while one job is judged, the next is transcribed and a third is generated.
 
+A stage that waits for servers gets several threads; its jobs may then finish in another order.
+
 Queues between the stages are bounded, so a slow stage holds the fast ones back and memory stays flat. The caller's
 thread feeds jobs and takes every stage's outcome, in one place: the store has one writer.
 """
@@ -20,7 +22,7 @@ PATIENCE_S = 0.01
 
 
 class LocalExecutor(Generic[JobT]):
-    """One thread per stage, bounded queues between them."""
+    """A thread per stage, or several, and bounded queues between them."""
 
     def __init__(self, *, depth: int = DEPTH) -> None:
         self._depth = depth
@@ -32,6 +34,7 @@ class LocalExecutor(Generic[JobT]):
         *,
         done: Callable[[Sequence[tuple[int, JobT]]], None],
         stopping: Callable[[], bool] = lambda: False,
+        widths: Sequence[int] | None = None,
     ) -> None:
         """Put every job through the stages in order.
 
@@ -40,15 +43,18 @@ class LocalExecutor(Generic[JobT]):
             stages: functions that never raise for a bad job (an exception here ends the run).
             done: called in this thread with all (stage number, job) outcomes since the last call.
             stopping: once it says yes no further job is taken; those in flight are finished.
+            widths: threads per stage, for stages that wait for others; None for one each.
 
         Raises:
             BaseException: what a stage or `done` raised.
         """
-        inboxes: list[queue.Queue[JobT | None]] = [queue.Queue(self._depth) for _ in stages]
+        widths = widths or [1] * len(stages)
+        inboxes: list[queue.Queue[JobT | None]] = [queue.Queue(max(self._depth, width)) for width in widths]
         outcomes: queue.SimpleQueue[tuple[int, JobT] | BaseException] = queue.SimpleQueue()
         stop = threading.Event()
-        for number, stage in enumerate(stages):
-            threading.Thread(target=_work, args=(number, stage, inboxes, outcomes, stop), daemon=True).start()
+        for number, (stage, width) in enumerate(zip(stages, widths, strict=True)):
+            for _ in range(width):
+                threading.Thread(target=_work, args=(number, stage, inboxes, outcomes, stop), daemon=True).start()
         source, last, n_running, feeding = iter(jobs), len(stages) - 1, 0, True
         try:
             while feeding or n_running:
@@ -79,6 +85,7 @@ def _work(
     while not stop.is_set():
         job = inboxes[number].get()
         if job is None:
+            _offer_end(inboxes[number])  # for the next thread of this stage
             return
         try:
             job = stage(job)
