@@ -52,10 +52,33 @@ MODELS: Mapping[str, Entry] = {
         weights=("whisper:base", "smollm2:135m-instruct"),
         packages=("whisper", "hibari"),
     ),
+    "kimi-audio": Entry(
+        target="aqaa_eval.adapters.kimi_audio:build",
+        about="Kimi-Audio 7B through its own package; weights from the hub; CUDA",
+        usage="kimi-audio --python /path/to/its/bin/python, kimi-audio:/path/to/checkpoint",
+        packages=("kimia_infer",),
+    ),
+    "qwen2.5-omni": Entry(
+        target="aqaa_eval.adapters.qwen_omni:build_qwen25",
+        about="Qwen2.5-Omni 7B through transformers; weights from the hub",
+        usage="qwen2.5-omni, qwen2.5-omni:/path/to/checkpoint",
+        packages=("transformers",),
+    ),
+    "qwen3-omni": Entry(
+        target="aqaa_eval.adapters.qwen_omni:build_qwen3",
+        about="Qwen3-Omni 30B-A3B through transformers; weights from the hub",
+        usage="qwen3-omni, qwen3-omni:/path/to/checkpoint",
+        packages=("transformers",),
+    ),
     "command": Entry(
         target="aqaa_eval.adapters.command:build",
-        about="any program: WAV in, WAV out",
+        about="any program: WAV in, WAV out, started per turn or once",
         usage="command:./answer.sh",
+    ),
+    "python": Entry(
+        target="aqaa_eval.adapters.python_class:build",
+        about="a class of your own",
+        usage="python:my_models:Model, python:/path/file.py:Model",
     ),
     "replay": Entry(
         target="aqaa_eval.catalog:build_replay",
@@ -67,6 +90,12 @@ MODELS: Mapping[str, Entry] = {
         about="chat completions with sound: OpenAI, vllm-omni, sglang-omni, aqaa-eval serve",
         usage="openai:gpt-audio, openai:MODEL --base-url http://localhost:8000/v1",
         packages=("openai",),
+    ),
+    "openai-realtime": Entry(
+        target="aqaa_eval.adapters.openai_realtime:build",
+        about="the Realtime API over WebSocket: OpenAI, vllm-omni",
+        usage="openai-realtime:gpt-realtime, openai-realtime:MODEL --base-url http://localhost:8000/v1",
+        packages=("websockets",),
     ),
     "fake": Entry(
         target="aqaa_eval.adapters.fake:build",
@@ -288,6 +317,7 @@ def missing_of(entry: Entry) -> list[str]:
 
 
 _PIP = {
+    "kimia_infer": "git+https://github.com/MoonshotAI/Kimi-Audio (in an environment of its own, see --python)",
     "whisper": "--no-deps openai-whisper",
     "hibari": "'aqaa-eval[offline]'",
     "distillmos": "--no-deps distillmos xls-r-sqa",

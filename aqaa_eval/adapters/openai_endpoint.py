@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 OPENAI_URL = "https://api.openai.com/v1"
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-_BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
 
 SETTINGS = {
@@ -328,6 +328,6 @@ def _refusal(error: Any) -> Exception:
     code = error.code or error.type or ""
     message = f"the server answers {error.status_code}{f' {code}' if code else ''}: {error.message}"
     may_retry = error.response.headers.get("x-should-retry") != "false"
-    if error.status_code in _BUSY and code != "insufficient_quota" and may_retry:
+    if error.status_code in BUSY and code != "insufficient_quota" and may_retry:
         return Retryable(message, wait_s=retry_after_s(error.response.headers))
     return ModelError(message)
