@@ -1,0 +1,152 @@
+"""Draws question-answer pairs of the tiny domain, with voices, and splits them so that held-out ones are new.
+
+Held out are the last wordings of every template, some voices wholly, and a share of the cases: a held-out pair is asked
+in words, or by a voice, or about a thing that training never heard together with the template.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from aqaa_eval.reference_model.training.domain.templates import Case, Manner, Template, templates
+
+TRAIN, HELD_OUT = "train", "held_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """A voice that asks.
+
+    Attributes:
+        name: of the voice, for whoever speaks.
+        sounds_like: "man" or "woman".
+        languages: that it speaks.
+        split: `TRAIN` or `HELD_OUT`.
+    """
+
+    name: str
+    sounds_like: str
+    languages: tuple[str, ...] = ("en",)
+    split: str = TRAIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainPair:
+    """One spoken question with its answer, not spoken yet.
+
+    Attributes:
+        key: unique, stable: template, case, wording, voice.
+        capability: id of the suite that asks such things.
+        split: `TRAIN` or `HELD_OUT`.
+        question: its words.
+        language: of the question.
+        asker: name of the voice.
+        rate: of the asking voice.
+        semitones: how much its pitch is moved.
+        snr_db: of the noise below it; None for none.
+        answer: words of the answer, in English.
+        manner: how the answer is voiced.
+        seed: for the noise.
+    """
+
+    key: str
+    capability: str
+    split: str
+    question: str
+    language: str
+    asker: str
+    rate: float
+    semitones: float
+    snr_db: float | None
+    answer: str
+    manner: Manner
+    seed: int
+
+
+def draw(
+    askers: Sequence[Asker], *, voices_per_case: int = 1, forbidden: Collection[str] = (), seed: int = 0
+) -> Iterator[DomainPair]:
+    """All pairs of the domain, each wording of each case by a few voices.
+
+    Args:
+        askers: the voices; at least one per split and language.
+        voices_per_case: how many voices ask each wording of each case.
+        forbidden: questions that must not be among them (those of the bundled suites), in any writing.
+        seed: of voices, rates, pitches and noise.
+
+    Raises:
+        ValueError: a template's language or asker has no voice.
+    """
+    kept_out = {normal_form(text) for text in forbidden}
+    for template in templates():
+        n_held = max(1, len(template.wordings) // 5)
+        for place, wording in enumerate(template.wordings):
+            split = HELD_OUT if place >= len(template.wordings) - n_held else TRAIN
+            for case in template.cases:
+                question = wording.format(**case.slots)
+                question = question[0].upper() + question[1:]
+                if normal_form(question) in kept_out:
+                    continue
+                yield from _spoken(template, place, case, question, _Split(split, askers, voices_per_case, seed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    name: str
+    askers: Sequence[Asker]
+    voices_per_case: int
+    seed: int
+
+
+def _spoken(template: Template, wording: int, case: Case, question: str, split: _Split) -> Iterator[DomainPair]:
+    fitting = [
+        asker
+        for asker in split.askers
+        if asker.split == split.name and template.language in asker.languages and case.asker in ("", asker.sounds_like)
+    ]
+    if not fitting:
+        raise ValueError(
+            f"no {split.name} voice asks in {template.language!r}{' as a ' + case.asker if case.asker else ''}; "
+            f"the template {template.name} needs one"
+        )
+    for turn in range(min(split.voices_per_case, len(fitting)) if not case.asker else len(fitting)):
+        name = f"{template.name}/{_slug(case)}/{wording}/{turn}"
+        number = _draw(split.seed, name)
+        asker = fitting[(number + turn) % len(fitting)] if not case.asker else fitting[turn]
+        yield DomainPair(
+            key=f"{name}/{asker.name}",
+            capability=template.capability,
+            split=split.name,
+            question=question,
+            language=template.language,
+            asker=asker.name,
+            rate=(0.9, 1.0, 1.0, 1.1, 1.2)[number // 7 % 5],
+            # Who asks for a judgement of the voice keeps the pitch that it has.
+            semitones=0.0 if case.asker else (-1.5, 0.0, 0.0, 0.0, 1.5)[number // 41 % 5],
+            snr_db=(None, None, None, 20.0, 12.0)[number // 307 % 5],
+            answer=case.answer,
+            manner=case.manner,
+            seed=number,
+        )
+
+
+def normal_form(text: str) -> str:
+    """A question without case, punctuation and width, to tell whether two are the same.
+
+    >>> normal_form("What is 2, plus two?") == normal_form("what is 2 plus TWO")
+    True
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return re.sub(r"[^\w]+", " ", folded).strip()
+
+
+def _slug(case: Case) -> str:
+    return "-".join(re.sub(r"\W+", "_", value).strip("_") for value in case.slots.values()) or case.asker
+
+
+def _draw(seed: int, name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")
