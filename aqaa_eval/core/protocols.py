@@ -19,7 +19,7 @@ class SpeechModel(Protocol):
     """A model under test: hears a conversation, answers in speech.
 
     `answer` raises `ModelError` (or any exception) for one query without ending the run. It is called from one thread
-    at a time.
+    at a time, unless the model has an attribute `concurrency`: from so many then, each with its own conversation.
     """
 
     @property

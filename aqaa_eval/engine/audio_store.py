@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 from aqaa_eval.core.audio import Audio, encode_audio, read_audio
@@ -42,7 +43,8 @@ class AudioStore:
     def _write(self, name: str, encoded: bytes, *, durable: bool) -> None:
         path = self._folder / name
         if not path.exists():
-            part = path.with_name(f"{name}.{os.getpid()}.part")
+            # A name for each writer: two conversations may hear the same answer at once.
+            part = path.with_name(f"{name}.{os.getpid()}-{threading.get_ident()}.part")
             try:
                 with part.open("wb") as file:
                     file.write(encoded)

@@ -56,6 +56,11 @@ class Tools:
         return self.transcriber.identity if self.transcriber else "none"
 
     @property
+    def model_width(self) -> int:
+        """Conversations that the model takes at once: more than one if it says that it may be asked so."""
+        return max(1, int(getattr(self.model, "concurrency", 1)))
+
+    @property
     def judge_width(self) -> int:
         """Conversations that the judge takes at once: more than one if it waits for servers."""
         return int(getattr(self.judge, "concurrency", 1))

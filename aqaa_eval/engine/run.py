@@ -125,7 +125,8 @@ def _drive(
 
     with _first_interrupt_finishes() as stopping:
         works = (_resume(job, store, makers) for job in todo)
-        widths = [request.tools.judge_width if name == "judge" else 1 for name in names]
+        wide = {"generate": request.tools.model_width, "judge": request.tools.judge_width}
+        widths = [wide.get(name, 1) for name in names]
         executor.run(works, list(stages.values()), done=commit, stopping=stopping, widths=widths)
         interrupted = stopping()
     return Outcome(
