@@ -99,7 +99,7 @@ MODELS: Mapping[str, Entry] = {
     ),
     "fake": Entry(
         target="aqaa_eval.adapters.fake:build",
-        about="echo, silent, failing, slow, scripted: for tests and for scale",
+        about="oracle, random, echo, silent, failing, slow, scripted: for tests, for scale, for what a score is worth",
         usage="fake:echo",
     ),
 }
@@ -170,7 +170,26 @@ PREDICTORS: Mapping[str, Entry] = {
         usage="--speech-mos dnsmos",
         weights=("dnsmos",),
     ),
+    "plcmos": Entry(
+        target="aqaa_eval.judges.plcmos:PlcMos",
+        about="freedom from dropouts, 1 to 5",
+        usage="--speech-mos plcmos",
+        weights=("plcmos",),
+    ),
+    "acoustic": Entry(
+        target="aqaa_eval.judges.acoustic:AcousticJudge",
+        about="rate, pitch, level, pauses, voice; the speaker's sameness if `aqaa-eval fetch resemblyzer` was done",
+        usage="--speech-mos acoustic",
+        packages=("swift_f0",),
+    ),
+    "versa": Entry(
+        target="aqaa_eval.judges.versa:VersaJudge",
+        about="scores that VERSA gave the recordings elsewhere",
+        usage="--speech-mos versa:/path/to/result.jsonl",
+    ),
 }
+
+DEFAULT_PREDICTORS = ("distillmos", "dnsmos", "acoustic")
 
 SUITE_SETS: Mapping[str, str] = {"mini": "the nine bundled suites"}
 
@@ -239,6 +258,10 @@ def make_model(spec: RunSpec, *, log: Path | None = None) -> SpeechModel:
         from aqaa_eval.adapters.isolated import isolate
 
         return isolate(target, argument, spec.model_options, python=spec.python, log=log)
+    if spec.model in ("fake:oracle", "fake:random"):
+        from aqaa_eval.staging import build_performing
+
+        return build_performing(argument, spec.model_options, suites=suites_of(spec), seed=spec.seed)
     model: SpeechModel = load_object(target)(argument, spec.model_options)
     return model
 
@@ -303,8 +326,8 @@ def default_asr() -> str:
 
 
 def default_speech_mos() -> tuple[str, ...]:
-    """The MOS predictors that can run on this machine."""
-    return tuple(name for name, entry in PREDICTORS.items() if not missing_of(entry))
+    """The predictors and measurements of the default that can run on this machine."""
+    return tuple(name for name in DEFAULT_PREDICTORS if not missing_of(PREDICTORS[name]))
 
 
 def missing_of(entry: Entry) -> list[str]:
@@ -344,10 +367,7 @@ def make_judge(spec: RunSpec, suites: Sequence[Suite], *, verdicts: Path | None 
 
     judges = _named_judges(spec, verdicts)
     judges.append(FidelityJudge())
-    if spec.speech_mos:
-        from aqaa_eval.judges.quality import QualityJudge
-
-        judges.append(QualityJudge([_predictor(name) for name in spec.speech_mos]))
+    judges += _sound_judges(spec.speech_mos)
     weights = {suite.card.id: suite.card.weights for suite in suites}
     chain: Judge = ScoringChain(judges, weights)
     return chain
@@ -386,13 +406,53 @@ def _named_judge(name: str, spec: RunSpec) -> Judge:
     return made
 
 
-def _predictor(name: str) -> Any:
-    entry = PREDICTORS[name]
-    lacking = missing_of(entry)
-    if lacking:
-        raise UsageError(f"--speech-mos {name} needs: {'; '.join(lacking)}. Or run with --speech-mos none")
-    build = load_object(entry.target)
-    return build(locate("dnsmos")) if name == "dnsmos" else build()
+def check_predictors(names: Sequence[str]) -> None:
+    """Refuse a name after `--speech-mos` that nothing stands behind, before anything is loaded.
+
+    Raises:
+        UsageError: the name is unknown, or its weights or packages are not here; the message says what to do.
+    """
+    for name in names:
+        head = name.partition(":")[0]
+        if head == "nisqa":
+            raise UsageError(
+                "--speech-mos nisqa: its weights cannot be verified here; let VERSA compute it and give versa:FILE"
+            )
+        if head not in PREDICTORS:
+            raise UnknownName("MOS predictor", head, PREDICTORS)
+        lacking = missing_of(PREDICTORS[head])
+        if lacking:
+            raise UsageError(f"--speech-mos {name} needs: {'; '.join(lacking)}. Or run with --speech-mos none")
+
+
+def _sound_judges(names: Sequence[str]) -> list[Judge]:
+    """The judges of how answers sound: all MOS predictors in one, and the others one each, in the order named."""
+    check_predictors(names)
+    made: list[Judge] = []
+    predictors: list[Any] = []
+    for name in names:
+        head, _, argument = name.partition(":")
+        build = load_object(PREDICTORS[head].target)
+        if head == "versa":
+            made.append(build(Path(argument)))
+        elif head == "acoustic":
+            made.append(build(speaker=_speaker()))
+        else:
+            predictors.append(build(locate(head)) if PREDICTORS[head].weights else build())
+    if predictors:
+        from aqaa_eval.judges.quality import QualityJudge
+
+        made.insert(0, QualityJudge(predictors))
+    return made
+
+
+def _speaker() -> Any:
+    """The speaker encoder if its weights are here; None else."""
+    if not is_present("resemblyzer"):
+        return None
+    from aqaa_eval.judges.speaker import SpeakerEncoder
+
+    return SpeakerEncoder(locate("resemblyzer"))
 
 
 def make_suites(

@@ -16,6 +16,7 @@ import importlib.metadata
 import sys
 import types
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,8 +60,8 @@ class MosPredictor(Protocol):
         """Primary tags of the languages that it is valid for."""
         ...
 
-    def predict(self, audio: Audio) -> float:
-        """A mean opinion score, 1 to 5."""
+    def predict(self, audios: Sequence[Audio]) -> list[float]:
+        """Mean opinion scores, 1 to 5, of recordings in order; a predictor that can hears them in one batch."""
         ...
 
 
@@ -83,11 +84,20 @@ class QualityJudge:
     def judge(self, attempt: Attempt) -> tuple[Score, ...]:
         """Scores in the order of turns, then predictors."""
         turns = {turn.index: turn for turn in attempt.turns}
-        return tuple(
-            _turn_score(predictor, answer, _language(turns.get(answer.turn), asked))
-            for answer, asked in zip(find_answers(attempt), attempt.sample.turns, strict=True)
-            for predictor in self._predictors
-        )
+        asked = [
+            _Asked(answer=answer, language=_language(turns.get(answer.turn), turn))
+            for answer, turn in zip(find_answers(attempt), attempt.sample.turns, strict=True)
+        ]
+        by_predictor = [_predictor_scores(predictor, asked) for predictor in self._predictors]
+        return tuple(scores[index] for index in range(len(asked)) for scores in by_predictor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One answer, with the language that it is in."""
+
+    answer: Answer
+    language: str
 
 
 def _language(turn: TurnAttempt | None, asked: Turn) -> str:
@@ -96,32 +106,55 @@ def _language(turn: TurnAttempt | None, asked: Turn) -> str:
     return primary_tag(heard or asked.answer_language)
 
 
-def _turn_score(predictor: MosPredictor, answer: Answer, language: str) -> Score:
-    def without_value(status: Status, reason: str, failure: Failure | None) -> Score:
-        return Score(
-            metric=predictor.metric,
-            value=None,
-            status=status,
-            reason=reason,
-            judge=predictor.identity,
-            turn=answer.turn,
-            failure=failure,
-        )
+def _predictor_scores(predictor: MosPredictor, asked: Sequence[_Asked]) -> list[Score]:
+    """One score per answer; those that pass the gates are predicted in one batch."""
+    refused = {index: _refusal(predictor, item) for index, item in enumerate(asked)}
+    audios = {
+        index: item.answer.audio
+        for index, item in enumerate(asked)
+        if refused[index] is None and item.answer.audio is not None
+    }
+    values = dict(zip(audios, _predicted(predictor, list(audios.values())), strict=True))
+    return [
+        refused[index] or _predicted_score(predictor, item.answer, values[index]) for index, item in enumerate(asked)
+    ]
 
-    if answer.state is not State.ANSWERED or answer.audio is None:
-        return without_value(answer.status, answer.reason, answer.failure)
-    failure = speech_failure(answer.audio)
-    if failure is not None:
-        return without_value(Status.UNSCORED, describe_failure(failure, answer.audio), failure)
-    if language not in predictor.languages:
-        reason = f"{predictor.identity} is not checked for {language or 'an unknown language'}, only for "
-        return without_value(Status.UNSCORED, reason + ", ".join(predictor.languages), None)
+
+def _predicted(predictor: MosPredictor, audios: Sequence[Audio]) -> list[float | Exception]:
+    """Values, or why there is none: what breaks on a batch is tried one by one, so that one loses its own only."""
+    if not audios:
+        return []
     try:
-        value = predictor.predict(answer.audio)
+        return list(predictor.predict(audios))
     except Exception as error:  # the predictor broke, the answer did not: this score is lost and counted
-        return without_value(Status.FAILED, f"{predictor.identity} broke: {type(error).__name__}: {error}", None)
+        if len(audios) == 1:
+            return [error]
+    return [value for audio in audios for value in _predicted(predictor, [audio])]
+
+
+def _refusal(predictor: MosPredictor, asked: _Asked) -> Score | None:
+    """A score without a value, if the answer is none, is no speech, or is in a language that was not checked."""
+    answer = asked.answer
+    if answer.state is not State.ANSWERED or answer.audio is None:
+        return _without_value(predictor, answer, answer.status, answer.reason, answer.failure)
+    failure = speech_failure(answer.audio)
+    if failure is not None and failure.is_no_answer:
+        return _without_value(predictor, answer, Status.UNSCORED, describe_failure(failure, answer.audio), failure)
+    if asked.language not in predictor.languages:
+        reason = f"{predictor.identity} is not checked for {asked.language or 'an unknown language'}, only for "
+        return _without_value(predictor, answer, Status.UNSCORED, reason + ", ".join(predictor.languages), None)
+    return None
+
+
+def _predicted_score(predictor: MosPredictor, answer: Answer, value: float | Exception) -> Score:
+    if isinstance(value, Exception):
+        reason = f"{predictor.identity} broke: {type(value).__name__}: {value}"
+        return _without_value(predictor, answer, Status.FAILED, reason, None)
+    assert answer.audio is not None
     flag = answer_failure(answer.audio)
     note = f"; {describe_failure(flag, answer.audio)}" if flag else ""
+    if answer.audio.sample_rate_hz < SAMPLE_RATE_HZ:
+        note += f"; recorded at {answer.audio.sample_rate_hz} Hz, which a predictor hears as dull"
     return Score(
         metric=predictor.metric,
         value=value,
@@ -129,6 +162,20 @@ def _turn_score(predictor: MosPredictor, answer: Answer, language: str) -> Score
         judge=predictor.identity,
         turn=answer.turn,
         failure=flag,
+    )
+
+
+def _without_value(
+    predictor: MosPredictor, answer: Answer, status: Status, reason: str, failure: Failure | None
+) -> Score:
+    return Score(
+        metric=predictor.metric,
+        value=None,
+        status=status,
+        reason=reason,
+        judge=predictor.identity,
+        turn=answer.turn,
+        failure=failure,
     )
 
 
@@ -157,16 +204,21 @@ class DistillMos:
         model.load_state_dict(weights["model"])
         return model.eval()
 
-    def predict(self, audio: Audio) -> float:
-        """Mean over windows of 7.7 s; shorter answers are filled up with silence, as the predictor was trained."""
+    def predict(self, audios: Sequence[Audio]) -> list[float]:
+        """Means over windows of 7.7 s; shorter answers are filled up with silence, as the predictor was trained.
+
+        The windows of all recordings go through the network in batches of eight.
+        """
         import torch
 
-        windows = self._windows(audio.resampled(SAMPLE_RATE_HZ).samples)
+        windows = [self._windows(audio.resampled(SAMPLE_RATE_HZ).samples) for audio in audios]
+        stacked = np.concatenate(windows)
         values = []
         with torch.inference_mode():
-            for start in range(0, len(windows), BATCH_WINDOWS):
-                values.append(self._model(torch.from_numpy(windows[start : start + BATCH_WINDOWS])).reshape(-1))
-        return round(float(torch.cat(values).mean()), 4)
+            for start in range(0, len(stacked), BATCH_WINDOWS):
+                values.append(self._model(torch.from_numpy(stacked[start : start + BATCH_WINDOWS])).reshape(-1))
+        means = np.split(torch.cat(values).numpy(), np.cumsum([len(part) for part in windows])[:-1])
+        return [round(float(part.mean()), 4) for part in means]
 
     def _windows(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Evenly spread windows, at most a second apart in short answers, shape (n_windows, 122880)."""
@@ -215,9 +267,9 @@ class DnsMos:
         options.intra_op_num_threads = 1  # the same sums in the same order on every machine
         return onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
 
-    def predict(self, audio: Audio) -> float:
-        """The overall score of the answer at a level of -25 dBFS of its speech."""
-        return round(self.overall(at_speech_level(audio).resampled(SAMPLE_RATE_HZ).samples), 4)
+    def predict(self, audios: Sequence[Audio]) -> list[float]:
+        """The overall scores of the answers at a level of -25 dBFS of their speech."""
+        return [round(self.overall(at_speech_level(audio).resampled(SAMPLE_RATE_HZ).samples), 4) for audio in audios]
 
     def overall(self, samples: NDArray[np.float32]) -> float:
         """The score of samples as they are, as speechmos computes it for up to 40 s.

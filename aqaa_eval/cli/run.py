@@ -34,11 +34,15 @@ def run(
     seed: Annotated[int | None, typer.Option(help="The seed that all others come from.")] = None,
     asr: Annotated[
         str | None,
-        typer.Option(help="whisper:base, whisper:/path/to/large-v3.pt, or none. (default: whisper:base if it is here)"),
+        typer.Option(
+            help="whisper:base, faster-whisper:tiny.en, hf-whisper:base, http:MODEL, or none. "
+            "(default: whisper:base if it is here)"
+        ),
     ] = None,
     judge: Annotated[str | None, typer.Option(help="Who scores. (default: checks)")] = None,
     speech_mos: Annotated[
-        str | None, typer.Option(help="distillmos, dnsmos, both by comma, or none. (default: those that are here)")
+        str | None,
+        typer.Option(help="distillmos, dnsmos, plcmos, acoustic, versa:FILE, several by comma, or none."),
     ] = None,
     channel: Annotated[
         str | None, typer.Option(help="Text that checks read: audio (the transcript) or text (the model's own).")

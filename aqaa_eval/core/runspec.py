@@ -31,7 +31,7 @@ class RunSpec(BaseModel):
         second_asr: a second ear that marks the words on which the two disagree; "none" for one ear.
         judge: who scores; several are comma-separated.
         judge_options: settings of the judges, by name.
-        speech_mos: MOS predictors to run on the answers' sound.
+        speech_mos: MOS predictors and measurements of the answers' sound, such as "distillmos" or "versa:FILE".
         channel: which text the checks read: the transcript of the speech, or the model's own text.
     """
 
@@ -51,7 +51,7 @@ class RunSpec(BaseModel):
     second_asr: str = "none"
     judge: str = "checks"
     judge_options: dict[str, OptionValue] = {}
-    speech_mos: tuple[Literal["distillmos", "dnsmos"], ...] = ("distillmos", "dnsmos")
+    speech_mos: tuple[str, ...] = ("distillmos", "dnsmos", "acoustic")
     channel: Literal["audio", "text"] = "audio"
 
     @property

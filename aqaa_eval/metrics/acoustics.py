@@ -76,6 +76,8 @@ class Delivery:
         pitch_hz: median pitch.
         pitch_range_semitones: from the 10th to the 90th percentile of the pitch.
         longest_pause_s: longest gap between speech.
+        pause_share: of the span, in [0, 1]; None without speech.
+        voiced_share: of the speech, the share that has a pitch, in [0, 1]; a whisper has next to none.
     """
 
     span_s: float
@@ -84,6 +86,8 @@ class Delivery:
     pitch_hz: float | None
     pitch_range_semitones: float | None
     longest_pause_s: float
+    pause_share: float | None = None
+    voiced_share: float | None = None
 
 
 def measure_delivery(audio: Audio, *, text: str, language: str) -> Delivery:
@@ -98,6 +102,7 @@ def measure_delivery(audio: Audio, *, text: str, language: str) -> Delivery:
     span_s = segments[-1].end_s - segments[0].start_s if segments else 0.0
     n_syllables = count_syllables(text, language=language)
     pitch = _voiced_pitch(audio, segments)
+    gaps_s = [pause.duration_s for pause in pauses(audio)]
     spread = np.percentile(pitch, [10, 50, 90]) if len(pitch) else None
     return Delivery(
         span_s=span_s,
@@ -105,7 +110,9 @@ def measure_delivery(audio: Audio, *, text: str, language: str) -> Delivery:
         level_dbfs=speech_level_dbfs(audio),
         pitch_hz=None if spread is None else float(440.0 * 2.0 ** ((spread[1] - 69.0) / 12.0)),
         pitch_range_semitones=None if spread is None else float(spread[2] - spread[0]),
-        longest_pause_s=max((pause.duration_s for pause in pauses(audio)), default=0.0),
+        longest_pause_s=max(gaps_s, default=0.0),
+        pause_share=sum(gaps_s) / span_s if span_s else None,
+        voiced_share=_voiced_share(audio, segments),
     )
 
 
@@ -214,16 +221,29 @@ def _longest_within(values: NDArray[np.float64], width: float) -> int:
     return longest
 
 
+def _within(track: PitchTrack, segments: tuple[Segment, ...]) -> NDArray[np.bool_]:
+    """Which frames of the track lie within speech, shape (n_frames,)."""
+    times = np.arange(len(track.midi)) * track.frame_s
+    inside = np.zeros(len(times), np.bool_)
+    for segment in segments:
+        inside |= (times >= segment.start_s) & (times < segment.end_s)
+    return inside
+
+
+def _voiced_share(audio: Audio, segments: tuple[Segment, ...]) -> float | None:
+    if not segments:
+        return None
+    track = pitch_track(audio)
+    inside = _within(track, segments)
+    return float(track.voiced[inside].mean()) if inside.any() else None
+
+
 def _voiced_pitch(audio: Audio, segments: tuple[Segment, ...]) -> NDArray[np.float64]:
     """Pitch in semitones of the voiced frames within speech; empty if they are too few to tell one."""
     if not segments:
         return np.zeros(0)
     track = pitch_track(audio)
-    times = np.arange(len(track.midi)) * track.frame_s
-    inside = np.zeros(len(times), np.bool_)
-    for segment in segments:
-        inside |= (times >= segment.start_s) & (times < segment.end_s)
-    found = track.midi[inside & track.voiced]
+    found = track.midi[_within(track, segments) & track.voiced]
     if len(found) * track.frame_s < MIN_VOICED_S:
         return np.zeros(0)
     return found[np.abs(found - np.median(found)) <= MAX_FROM_MEDIAN_SEMITONES]

@@ -42,6 +42,54 @@ class WordErrors:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordEdit:
+    """One edit that turns a reference into a hypothesis.
+
+    Attributes:
+        place: index of the reference word; for a word that was added, of the one before which it stands.
+        reference: the word; "" for one that was added.
+        hypothesis: what stands for it; "" for one that was left out.
+    """
+
+    place: int
+    reference: str
+    hypothesis: str
+
+
+def word_edits(*, reference: str, hypothesis: str, language: str) -> tuple[WordEdit, ...]:
+    """The edits behind `count_word_errors`, one by one, in order.
+
+    Args:
+        reference: what was meant.
+        hypothesis: what was heard.
+        language: BCP-47 tag of both; decides the normaliser and the unit.
+
+    >>> [(e.reference, e.hypothesis) for e in word_edits(reference="a b c", hypothesis="a d", language="fr")]
+    [('b', 'd'), ('c', '')]
+    """
+    meant, heard = words(reference, language=language), words(hypothesis, language=language)
+    if not meant:
+        return tuple(WordEdit(place=0, reference="", hypothesis=word) for word in heard)
+    if not heard:
+        return tuple(WordEdit(place=place, reference=word, hypothesis="") for place, word in enumerate(meant))
+    import jiwer
+
+    [chunks] = jiwer.process_words(" ".join(meant), " ".join(heard)).alignments
+    edits: list[WordEdit] = []
+    for chunk in chunks:
+        here, there = meant[chunk.ref_start_idx : chunk.ref_end_idx], heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        if chunk.type == "insert":
+            edits += [WordEdit(place=chunk.ref_start_idx, reference="", hypothesis=word) for word in there]
+        elif chunk.type != "equal":
+            pairs = zip(here, there or [""] * len(here), strict=True)
+            edits += [
+                WordEdit(place=chunk.ref_start_idx + offset, reference=meant_word, hypothesis=heard_word)
+                for offset, (meant_word, heard_word) in enumerate(pairs)
+            ]
+    return tuple(edits)
+
+
 def count_word_errors(*, reference: str, hypothesis: str, language: str) -> WordErrors:
     """Count the edits between two normalised texts.
 

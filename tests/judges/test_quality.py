@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +31,12 @@ class Three:
     identity = "three"
     languages = ("en", "ja")
 
-    def predict(self, audio: Audio) -> float:
-        return 3.0
+    def predict(self, audios: Sequence[Audio]) -> list[float]:
+        return [3.0] * len(audios)
 
 
 class Broken(Three):
-    def predict(self, audio: Audio) -> float:
+    def predict(self, audios: Sequence[Audio]) -> list[float]:
         raise RuntimeError("no memory")
 
 
@@ -102,24 +102,22 @@ def test_distillmos_gives_the_numbers_of_its_own_package(distillmos: DistillMos)
             upstream = float(model(torch.from_numpy(samples)[None]))
     finally:
         model.segmenting_in_forward = False
-    assert distillmos.predict(Audio(samples=samples, sample_rate_hz=16_000)) == pytest.approx(upstream, abs=1e-3)
+    assert distillmos.predict([Audio(samples=samples, sample_rate_hz=16_000)]) == [pytest.approx(upstream, abs=1e-3)]
 
 
 def test_distillmos_ranks_clean_above_noisy(distillmos: DistillMos, sentence: Audio) -> None:
-    clean, noisy, drowned = (
-        distillmos.predict(audio) for audio in (sentence, _noisy(sentence, 0.2), _noisy(sentence, 1))
-    )
+    clean, noisy, drowned = distillmos.predict([sentence, _noisy(sentence, 0.2), _noisy(sentence, 1)])
     assert clean > 4.0
     assert clean > noisy + 0.5 > drowned + 1.0
-    assert distillmos.predict(sentence) == clean
+    assert distillmos.predict([sentence]) == [pytest.approx(clean, abs=2e-4)]  # alone or in a batch
 
 
 def test_dnsmos_ranks_clean_above_noisy_and_does_not_mind_the_level(dnsmos: DnsMos, sentence: Audio) -> None:
-    clean, noisy, drowned = (dnsmos.predict(audio) for audio in (sentence, _noisy(sentence, 0.2), _noisy(sentence, 1)))
+    clean, noisy, drowned = dnsmos.predict([sentence, _noisy(sentence, 0.2), _noisy(sentence, 1)])
     assert clean > noisy + 0.3 > drowned + 0.6
     quiet = Audio(samples=sentence.samples * np.float32(0.02), sample_rate_hz=sentence.sample_rate_hz)
-    assert dnsmos.predict(quiet) == pytest.approx(clean, abs=0.05)
-    assert dnsmos.predict(sentence) == clean
+    assert dnsmos.predict([quiet]) == [pytest.approx(clean, abs=0.05)]
+    assert dnsmos.predict([sentence]) == [clean]
 
 
 def test_the_level_is_of_the_speech_and_never_clips(sentence: Audio) -> None:
