@@ -64,6 +64,18 @@ class LinguisticEncoder(nn.Module):
         blocks = [block for (block,) in self.encode_blocks([wav_N], cmvn_2F)]
         return torch.cat(blocks)[None] if blocks else self.after_norm.weight.new_zeros(1, 0, self.config.dim)
 
+    def forward(self, feats_BLF: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Encodes whole recordings in one block, with gradient: what training does.
+
+        Args:
+            feats_BLF: normalised features, L a multiple of the frames of a piece.
+            sizes: real frames of each recording.
+
+        Returns:
+            [B, L, D]; frames beyond a recording's size mean nothing.
+        """
+        return self._encode_block(feats_BLF, sizes, self._start(len(feats_BLF)))[0]
+
     def encode_blocks(self, wavs: Sequence[Tensor], cmvn_2F: Tensor) -> Iterator[list[Tensor]]:
         """Encodes recordings side by side, block after block.
 
