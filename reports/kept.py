@@ -121,4 +121,6 @@ def percent(share: float | None) -> str:
 
 def percent_interval(share: Estimate) -> str:
     """Its 95 % interval; a dash if there is none."""
-    return "–" if share.low is None else f"{percent(share.low)} to {percent(share.high)}"
+    if share.low is None:
+        return "–"
+    return "no spread" if share.low == share.high else f"{percent(share.low)} to {percent(share.high)}"

@@ -134,7 +134,7 @@ class _Metered:
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
-        self._left = 0
+        self.allow(_HEADER_BYTES)  # tarfile looks at the first header when it is opened
 
     def allow(self, n_bytes: int) -> None:
         """How much may come until the next call; tarfile reads ahead and pads by blocks."""

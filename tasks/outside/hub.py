@@ -13,7 +13,7 @@ from aqaa_eval.core.runspec import OptionValue
 from aqaa_eval.tasks.fault import Fault
 from aqaa_eval.tasks.outside.build import About, find_assembly, suite_of
 from aqaa_eval.tasks.outside.options import parse_source_options
-from aqaa_eval.tasks.outside.table import Table, arrow_table, read_parquet
+from aqaa_eval.tasks.outside.table import Table, arrow_table, read_parquet, read_table
 from aqaa_eval.tasks.suite import FolderSuite
 
 if TYPE_CHECKING:
@@ -95,6 +95,10 @@ def hub_splits(name: HubName) -> dict[str, Table]:
     local = Path(name.repo)
     if local.suffix == ".parquet" and local.is_file():
         return {"": read_parquet([local], name=local.name)}
+    # A folder of recordings with metadata: `datasets` cannot read one without a decoder, and none is needed.
+    for metadata in (local / "metadata.jsonl", local / "metadata.csv"):
+        if metadata.is_file():
+            return {"": read_table(metadata)}
     found = _load(name)
     by_split = found if isinstance(found, dict) else {name.split: found}
     root = local if local.is_dir() else None
@@ -118,11 +122,18 @@ def _load(name: HubName) -> Any:
             options["revision"] = name.revision
         return datasets.load_dataset(name.repo, name.config or None, **options)
     except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = _root_cause(error)
         raise DataError(
             f"hf:{name}: cannot be had ({reason}). Is the name right, the network there, HF_TOKEN set if it is gated? "
             "A folder that was downloaded before is given as hf:/path/to/folder"
         ) from error
+
+
+def _root_cause(error: BaseException) -> str:
+    """What lies behind an error; the library wraps it in one that says only that there was one."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _table(data: Dataset, name: str, root: Path | None) -> Table:

@@ -14,17 +14,22 @@ class Recordings:
     """All sound files below some folders, found by the end of their path.
 
     A row may say "audios/a.wav", "a.wav" or "/home/maker/set/audios/a.wav": the file meant is the one that shares the
-    longest end with it. Only files that lie below the folders are ever given, links not followed.
+    longest end with it, in the first folder that has one. Only files that lie below the folders are ever given, links
+    not followed.
     """
 
     def __init__(self, *roots: Path) -> None:
+        self._root_of: dict[Path, int] = {}
+        for number, root in enumerate(roots):
+            for path in _files(root.resolve()):
+                self._root_of.setdefault(path, number)
         self._by_name: dict[str, list[Path]] = {}
-        for path in _files(roots):
+        for path in self._root_of:
             for name in {path.name, path.stem}:
                 self._by_name.setdefault(name, []).append(path)
 
     def __len__(self) -> int:
-        return len({path for paths in self._by_name.values() for path in paths})
+        return len(self._root_of)
 
     def __call__(self, name: str) -> Path:
         """The file that a row means.
@@ -38,20 +43,19 @@ class Recordings:
         found = self._by_name.get(place.name, [])
         if not found:
             raise Fault("audio", f"{name!r} is not among the {len(self)} recordings; unpack all of them")
-        scores = [_n_shared(place.parts, path.parts) for path in found]
+        scores = [(_n_shared(place.parts, path.parts), -self._root_of[path]) for path in found]
         best = [path for path, score in zip(found, scores, strict=True) if score == max(scores)]
         if len(best) > 1:
             raise Fault("audio", f"{name!r} fits {len(best)} recordings, such as {best[0]} and {best[1]}")
         return best[0]
 
 
-def _files(roots: tuple[Path, ...]) -> Iterator[Path]:
-    for root in dict.fromkeys(root.resolve() for root in roots):
-        for folder, _, names in os.walk(root, followlinks=False):
-            for name in sorted(names):
-                path = Path(folder, name)
-                if path.suffix.lower() in AUDIO_SUFFIXES and not path.is_symlink():
-                    yield path
+def _files(root: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(root, followlinks=False):
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.suffix.lower() in AUDIO_SUFFIXES and not path.is_symlink():
+                yield path
 
 
 def _n_shared(wanted: tuple[str, ...], found: tuple[str, ...]) -> int:

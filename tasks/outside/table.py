@@ -202,7 +202,7 @@ def as_list(value: Any) -> Any:
     """
     if isinstance(value, str) and value.lstrip()[:1] == "[":
         try:
-            found = json.loads(value)
+            found = json.loads(value, strict=False)  # a cell of a CSV may hold line breaks
         except (ValueError, RecursionError):
             return value
         return found if isinstance(found, list) else value
@@ -210,7 +210,8 @@ def as_list(value: Any) -> Any:
 
 
 def _kind(values: Sequence[Any]) -> str:
-    kinds = {_kind_of(as_list(value)) for value in values}
+    listed = [as_list(value) for value in values]
+    kinds = {_kind_of(value) for value in listed if value != []}
     return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "empty"
 
 
