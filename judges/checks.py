@@ -16,6 +16,7 @@ from aqaa_eval.core.checking import CheckFunction, CheckOutcome, Heard
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.sample import CheckSpec
 from aqaa_eval.judges.answers import Answer, State, find_answers
+from aqaa_eval.metrics.normaliser import NORMALISER_VERSION
 
 PARTS = ("content", "delivery")
 _NO_SOUND = Audio.silence(duration_s=0.0)
@@ -49,8 +50,8 @@ class ChecksJudge:
 
     @property
     def identity(self) -> str:
-        """Such as "checks@3/audio"."""
-        return f"checks@{self._version}/{self._channel}"
+        """Such as "checks@3/audio/normaliser-1": version of the checks, what they read, version of the normaliser."""
+        return f"checks@{self._version}/{self._channel}/normaliser-{NORMALISER_VERSION}"
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -16,6 +16,18 @@ _METRIC_TITLES = {
     "speech": "Speech",
     "noise": "Noise",
     "fidelity": "Fidelity",
+    "said_otherwise": "Said otherwise",
+    "misheard": "Misheard",
+    "continuity": "Continuity",
+    "rate_syllables_per_s": "Rate, syllables/s",
+    "pitch_hz": "Pitch, Hz",
+    "pitch_range_semitones": "Pitch range, semitones",
+    "level_dbfs": "Level, dBFS",
+    "longest_pause_s": "Longest pause, s",
+    "steady_pitch_s": "Longest held note, s",
+    "hnr_db": "Harmonics to noise, dB",
+    "jitter_percent": "Jitter, %",
+    "speaker_similarity": "Same voice",
 }
 _METRIC_NOTES = {
     "mos": "fused score 1 to 5, by the weights of the suite's card",
@@ -24,8 +36,23 @@ _METRIC_NOTES = {
     "speech": "predicted naturalness of the sound, 1 to 5",
     "noise": "predicted overall quality with respect to noise (DNSMOS OVRL), 1 to 5",
     "fidelity": "word error rate of the transcript against the model's own text; lower is better",
+    "said_otherwise": "the part of the fidelity's errors that two recognisers hear alike: most probably said",
+    "misheard": "the part of the fidelity's errors that only the first recogniser makes",
+    "continuity": "predicted freedom from dropouts (PLCMOS), 1 to 5",
+    "rate_syllables_per_s": "measured: syllables of the transcript over the time from first to last speech",
+    "pitch_hz": "measured: median pitch of the speech",
+    "pitch_range_semitones": "measured: from the 10th to the 90th percentile of the pitch",
+    "level_dbfs": "measured: level of the speech alone",
+    "pause_share": "measured: share of the time from first to last speech that is pause",
+    "longest_pause_s": "measured: longest gap between speech",
+    "voiced_share": "measured: share of the speech that has a pitch; a whisper has next to none",
+    "steady_pitch_s": "measured: longest stretch within half a semitone of one note",
+    "hnr_db": "measured by Praat: harmonics-to-noise ratio of the voiced speech",
+    "jitter_percent": "measured by Praat: irregularity of the voice's periods",
+    "speaker_similarity": "measured: mean cosine of the voices of a conversation's answers; one voice has about 0.9, "
+    "two about 0.5",
 }
-_PERCENT_METRICS = frozenset({"fidelity"})
+_PERCENT_METRICS = frozenset({"fidelity", "said_otherwise", "misheard", "pause_share", "voiced_share"})
 
 
 def metric_title(metric: str) -> str:

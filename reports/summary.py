@@ -18,10 +18,10 @@ from aqaa_eval.metrics.uncertainty import mean_estimate, ratio_estimate
 from aqaa_eval.reports.latency import Latency, latency_of
 from aqaa_eval.reports.macro import Counts, macro_estimate
 
-METRICS = ("mos", "content", "delivery", "speech", "noise", "fidelity")
+METRICS = ("mos", "content", "delivery", "speech", "noise", "continuity", "fidelity", "said_otherwise", "misheard")
 """In the order of a reader's interest; a metric that is not named here comes after them, by name."""
 
-RATIO_METRICS = frozenset({"fidelity"})
+RATIO_METRICS = frozenset({"fidelity", "said_otherwise", "misheard"})
 """Pooled as a sum of errors over a sum of words; all others are means of values."""
 
 

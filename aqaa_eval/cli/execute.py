@@ -122,6 +122,7 @@ def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean
         NotComparable: the clean run is another one in more than that.
     """
     from aqaa_eval.engine.load import load_run
+    from aqaa_eval.reports.hearing import hearing_json, hearing_rows, print_hearing
     from aqaa_eval.reports.html import write_report
     from aqaa_eval.reports.kept import share_kept
     from aqaa_eval.reports.summary import summarise
@@ -130,10 +131,14 @@ def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean
     summary = summarise(log)
     kept = share_kept(log, load_run(clean)) if clean else None
     page = write_report(log, summary, kept=kept)
+    hearing = hearing_rows(log)
     if as_json:
         from aqaa_eval.reports.table import to_json
 
-        print(json.dumps({"run": str(folder.path), **to_json(summary, kept)}, indent=1, ensure_ascii=False))
+        told = {"run": str(folder.path), **to_json(summary, kept)}
+        if hearing:
+            told["hearing"] = hearing_json(hearing)
+        print(json.dumps(told, indent=1, ensure_ascii=False))
     else:
         from rich.console import Console
 
@@ -141,6 +146,7 @@ def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean
 
         console = Console(width=None if sys.stdout.isatty() else 120)
         print_table(summary, console)
+        print_hearing(hearing, console)
         if kept:
             print_kept(kept, console)
     print(f"report: {page}", file=sys.stderr)
