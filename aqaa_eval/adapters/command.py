@@ -10,40 +10,51 @@ One process per turn, without a shell, in the current folder. The protocol:
   `output_text`, and exits with 0. No audio file is an answer without sound;
 - another exit code is an error of the model; the last line on standard error becomes its reason.
 
+With `--set persistent=true` the program is started once and asked line by line: see `persistent_command`.
+
 Arguments may follow the program: `--model "command:python answer.py --voice b"`. The time that is reported holds the
-start of the process.
+start of the process. Standard output is thrown away; of standard error the end is kept, however much there is.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aqaa_eval.adapters.options import option, refuse_unknown
+from aqaa_eval.adapters.processes import LogTail, describe_code, end_session
+from aqaa_eval.core.answers import MAX_TEXT_CHARACTERS, read_answer
 from aqaa_eval.core.attempt import Query, Response, Timing
-from aqaa_eval.core.audio import Audio, encode_audio, read_audio
+from aqaa_eval.core.audio import Audio, encode_audio
 from aqaa_eval.core.errors import AudioError, ModelError, ModelTimeout, UsageError
-from aqaa_eval.core.runspec import OptionValue
 
-_SETTINGS = {"timeout_s": "seconds that one turn may take, 120 if not given"}
+if TYPE_CHECKING:
+    from aqaa_eval.adapters.persistent_command import PersistentCommandModel
+    from aqaa_eval.core.runspec import OptionValue
+
+_SETTINGS = {
+    "timeout_s": "seconds that one turn may take (120)",
+    "persistent": "true to start the program once and ask it line by line",
+    "start_timeout_s": "of a persistent program: seconds until it says that it is ready (600)",
+    "restarts": "of a persistent program: starts in a row without an answer before it is given up (3)",
+}
 
 
-def build(argument: str, options: Mapping[str, OptionValue]) -> CommandModel:
+def build(argument: str, options: Mapping[str, OptionValue]) -> CommandModel | PersistentCommandModel:
     """Make it from "PROGRAM ARG...", quoted as in a shell.
 
     Raises:
-        UsageError: no program, one that cannot be run, or an unknown setting.
+        UsageError: no program, one that cannot be run or does not become ready, or an unknown setting.
     """
     refuse_unknown("command", options, _SETTINGS)
     timeout_s = option(options, "timeout_s", 120.0)
@@ -60,7 +71,26 @@ def build(argument: str, options: Mapping[str, OptionValue]) -> CommandModel:
         raise UsageError(
             f"command: {words[0]} is not an executable program; give a path (./answer.sh) and set its x bit"
         )
-    return CommandModel(command=(str(Path(program).absolute()), *words[1:]), timeout_s=timeout_s)
+    command = (str(Path(program).absolute()), *words[1:])
+    if not option(options, "persistent", False):
+        return CommandModel(command=command, timeout_s=timeout_s)
+    from aqaa_eval.adapters.persistent_command import PersistentCommandModel
+
+    return PersistentCommandModel(
+        command=command,
+        timeout_s=timeout_s,
+        start_timeout_s=option(options, "start_timeout_s", 600.0),
+        max_restarts=option(options, "restarts", 3),
+    )
+
+
+def identity_of(command: tuple[str, ...]) -> str:
+    """The command line, and a hash over those of its words that are files: another script is another model."""
+    digest = hashlib.sha256()
+    for word in command:
+        path = Path(word)
+        digest.update(path.read_bytes() if path.is_file() else word.encode())
+    return f"command:{shlex.join((Path(command[0]).name, *command[1:]))}@{digest.hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +107,8 @@ class CommandModel:
 
     @property
     def identity(self) -> str:
-        """The command line, and a hash over those of its words that are files: another script is another model."""
-        digest = hashlib.sha256()
-        for word in self.command:
-            path = Path(word)
-            digest.update(path.read_bytes() if path.is_file() else word.encode())
-        return f"command:{shlex.join((Path(self.command[0]).name, *self.command[1:]))}@{digest.hexdigest()[:8]}"
+        """Command line and hash of its files."""
+        return identity_of(self.command)
 
     def answer(self, query: Query) -> Response:
         """Put one turn to the program.
@@ -93,44 +119,46 @@ class CommandModel:
         """
         with tempfile.TemporaryDirectory(prefix="aqaa-command-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            request = _write_request(query, folder)
+            request = folder / "request.json"
+            request.write_bytes(write_question(query, folder))
             start = time.perf_counter()
             self._run(request)
             total_s = time.perf_counter() - start
-            audio, text = _read_answer(folder)
+            audio, text = read_files(folder)
         return Response(audio=audio, text=text, timing=Timing(first_audio_s=None, total_s=total_s))
 
-    def _run(self, request: bytes) -> None:
+    def _run(self, request: Path) -> None:
         try:
-            # Its own session, so that a timeout ends its children too.
-            process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            # Its own session, so that a timeout ends its children too; a file for input, which nobody has to wait for.
+            with request.open("rb") as stdin:
+                process = subprocess.Popen(
+                    self.command,
+                    stdin=stdin,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    bufsize=0,
+                    start_new_session=True,
+                )
         except OSError as error:
             raise ModelError(f"{self.command[0]}: cannot be started ({error.strerror})") from error
-        with process:
-            try:
-                _, stderr = process.communicate(request, timeout=self.timeout_s)
-            except subprocess.TimeoutExpired as error:
-                raise ModelTimeout(f"{self.command[0]}: no answer within {self.timeout_s:g} s (timeout_s)") from error
-            finally:
-                _end_session(process)
-        if process.returncode:
-            lines = stderr.decode(errors="replace").split("\n")
-            reason = next((line.strip() for line in reversed(lines) if line.strip()), "nothing on standard error")
-            raise ModelError(f"{self.command[0]}: exit code {process.returncode}: {reason[:500]}")
+        assert process.stderr is not None
+        log = LogTail(process.stderr, None)
+        try:
+            code = process.wait(self.timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise ModelTimeout(f"{self.command[0]}: no answer within {self.timeout_s:g} s (timeout_s)") from error
+        finally:
+            end_session(process)
+            process.wait()
+            log.settle()
+        if code:
+            reason = log.last_line or "nothing on standard error"
+            told = f"exit code {code}" if code > 0 else describe_code(code)
+            raise ModelError(f"{self.command[0]}: {told}: {reason}")
 
 
-def _end_session(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _write_request(query: Query, folder: Path) -> bytes:
+def write_question(query: Query, folder: Path) -> bytes:
+    """Write the conversation's sound to a folder; returns the request as JSON in one line."""
     messages = []
     for index, message in enumerate(query.messages):
         path = folder / f"{index:02d}-{message.role}.wav"
@@ -148,11 +176,21 @@ def _write_request(query: Query, folder: Path) -> bytes:
     return json.dumps(request, ensure_ascii=False).encode()
 
 
-def _read_answer(folder: Path) -> tuple[Audio | None, str | None]:
+def read_files(folder: Path) -> tuple[Audio | None, str | None]:
+    """Sound and text that a program left in its folder; None for what it did not.
+
+    Raises:
+        ModelError: what it left cannot be read.
+    """
     sound, words = folder / "answer.wav", folder / "answer.txt"
     try:
-        audio = read_audio(sound, name="the program's answer.wav") if sound.exists() else None
-        text = words.read_text(encoding="utf-8").strip() if words.exists() else None
+        audio = read_answer(sound, name="the program's answer.wav") if os.path.lexists(sound) else None
+        return audio, _read_text(words) if words.is_file() else None
     except (AudioError, OSError, UnicodeDecodeError) as error:
         raise ModelError(f"the program's answer cannot be read: {error}") from error
-    return audio, text
+
+
+def _read_text(path: Path) -> str:
+    if path.stat().st_size > 4 * MAX_TEXT_CHARACTERS:
+        raise ModelError(f"the program's answer.txt has {path.stat().st_size} bytes; that is no answer")
+    return path.read_text(encoding="utf-8").strip()

@@ -69,6 +69,11 @@ class PythonModel:
         """Name, hash of the source file, what the model calls itself, and the settings."""
         return self._identity
 
+    @property
+    def concurrency(self) -> int:
+        """Conversations that the user's model takes at once, if it says so."""
+        return int(getattr(self._model, "concurrency", 1))
+
     def answer(self, query: Query) -> Response:
         """Ask it.
 

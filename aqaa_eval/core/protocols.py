@@ -32,6 +32,14 @@ class SpeechModel(Protocol):
         ...
 
 
+class BatchSpeechModel(SpeechModel, Protocol):
+    """A model that may also be given several conversations at once; `isinstance` is not needed, `hasattr` tells."""
+
+    def answer_many(self, queries: Sequence[Query]) -> list[Response]:
+        """One answer per query, in order; each one's time is that of the whole batch."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
     """One recording to be transcribed.

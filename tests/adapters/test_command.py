@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aqaa_eval.adapters.command import CommandModel, build
+from aqaa_eval.core.answers import ENOUGH_S
 from aqaa_eval.core.errors import ModelError, ModelTimeout, UsageError
 from tests.adapters.queries import ask, assistant, tone, user
 
@@ -134,3 +135,61 @@ def test_another_script_is_another_model(tmp_path: Path) -> None:
 def test_a_wrong_command_is_refused_before_the_run(argument: str, options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         build(argument, options)
+
+
+def test_a_flood_on_standard_output_and_error_costs_no_memory_and_no_time(tmp_path: Path) -> None:
+    body = (
+        SAY_BACK
+        + """
+sys.stdout.write("x" * 50_000_000)
+sys.stderr.write("y" * 50_000_000)
+sys.exit("\\nthe last line")
+"""
+    )
+    with pytest.raises(ModelError, match=r"exit code 1: the last line$"):
+        model_of(tmp_path, body, timeout_s=60.0).answer(ask(user(tone())))
+
+
+def test_a_program_that_is_killed_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="was killed by SIGKILL"):
+        model_of(tmp_path, "os.kill(os.getpid(), 9)").answer(ask(user(tone())))
+
+
+def test_a_program_that_leaves_a_daemon_behind_is_not_waited_for(tmp_path: Path) -> None:
+    body = SAY_BACK + 'subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])'
+    start = time.perf_counter()
+    assert model_of(tmp_path, body).answer(ask(user(tone()))).audio is not None
+    assert time.perf_counter() - start < 30
+
+
+def test_a_program_that_answers_and_does_not_exit_is_a_timeout(tmp_path: Path) -> None:
+    with pytest.raises(ModelTimeout):
+        model_of(tmp_path, SAY_BACK + "time.sleep(60)", timeout_s=1.5).answer(ask(user(tone())))
+
+
+@pytest.mark.parametrize("path", ["output_audio", "output_text"])
+def test_a_pipe_where_a_file_should_be_is_not_waited_for(tmp_path: Path, path: str) -> None:
+    model = model_of(tmp_path, f'os.mkfifo(json.load(sys.stdin)["{path}"])')
+    if path == "output_audio":
+        with pytest.raises(ModelError, match="not a regular file"):
+            model.answer(ask(user(tone())))
+    else:
+        assert model.answer(ask(user(tone()))).text is None
+
+
+def test_an_endless_text_is_refused(tmp_path: Path) -> None:
+    model = model_of(tmp_path, 'open(json.load(sys.stdin)["output_text"], "w").write("x" * 5_000_000)')
+    with pytest.raises(ModelError, match=r"answer\.txt has 5000000 bytes"):
+        model.answer(ask(user(tone())))
+
+
+def test_a_wav_of_twenty_minutes_is_read_just_far_enough(tmp_path: Path) -> None:
+    body = """
+import wave
+with wave.open(json.load(sys.stdin)["output_audio"], "wb") as file:
+    file.setnchannels(1); file.setsampwidth(2); file.setframerate(8000)
+    file.writeframes(b"\\x10\\x10" * 8000 * 1200)
+"""
+    audio = model_of(tmp_path, body).answer(ask(user(tone()))).audio
+    assert audio is not None
+    assert audio.duration_s == ENOUGH_S
