@@ -1,0 +1,93 @@
+"""Language-model judges on the command line: an outage, a second go, another judge; and no key in any file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aqaa_eval.core.audio import encode_audio
+from aqaa_eval.engine.load import load_run
+from aqaa_eval.tasks.suite import bundled_suite
+from aqaa_eval.testing.judge_server import Fault, JudgeScript, JudgeServer
+from tests.engine.builders import tone
+
+KEY = "sk-secret-of-the-test"
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model that says the first two gaming conversations' references, over a tone."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    (tmp_path / "tone.wav").write_bytes(encode_audio(tone(220.0), container="WAV"))
+    samples = list(bundled_suite("gaming").samples())[:2]
+    rows = [
+        {"key": f"{sample.key}#{index}", "audio": "tone.wav", "text": turn.reference}
+        for sample in samples
+        for index, turn in enumerate(sample.turns)
+    ]
+    script = tmp_path / "answers.jsonl"
+    script.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return f"fake:scripted:{script}"
+
+
+def values(folder: Path) -> dict[tuple[str, str], float | None]:
+    return {(a.key, score.metric): score.value for a in load_run(folder).attempts for score in a.scores}
+
+
+def test_an_outage_leaves_a_run_incomplete_and_the_same_command_completes_it(
+    cli: Cli, model: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    plain = ["--asr", "none", "--channel", "text", "--speech-mos", "none", "--json"]
+    asks = ["run", "--model", model, "--suite", "gaming", "--limit", "2", *plain, "--out", out]
+    settings = [f"--judge-set={pair}" for pair in ("attempts=1", "acoustics=false", "backoff_s=0.01")]
+    with JudgeServer(JudgeScript(fault_share=1.0, faults=(Fault.SERVER_ERROR,))) as server:
+        first = cli(*asks, "--judge", "openai:m", "--judge-url", server.base_url, *settings)
+        port = int(server.base_url.rsplit(":", 1)[1].removesuffix("/v1"))
+    assert first.code == 3
+    assert "2 judge_unreachable; the same command asks these again" in first.err
+    with JudgeServer(JudgeScript(), port=port) as server:
+        second = cli(*asks, "--judge", "openai:m", "--judge-url", server.base_url, *settings)
+        assert second.code == 0, second.err
+        assert "judge: 4 requests" in second.err
+        assert set(server.delivered.values()) == {1}
+        again = cli(*asks, "--judge", "openai:m", "--judge-url", server.base_url, *settings)
+        assert again.code == 0
+        assert server.server.n_requests == 4
+    fused = {key[0]: value for key, value in values(out).items() if key[1] == "mos"}
+    assert all(value is not None and value == values(out)[key, "content"] for key, value in fused.items())
+    told = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert KEY.encode() not in told + (first.out + first.err + second.out + second.err).encode()
+
+
+def test_the_first_judge_is_fused_and_the_other_stands_beside_it(cli: Cli, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    plain = ["--asr", "none", "--channel", "text", "--speech-mos", "none", "--json"]
+    asked = cli("run", "--model", model, "--suite", "gaming", "--limit", "2", *plain, "--judge", "checks", "--out", out)
+    assert asked.code == 0, asked.err
+    by_checks = values(out)
+    with JudgeServer(JudgeScript()) as server:
+        where = ["--base-url", server.base_url, "--judge-set", "acoustics=false", "--json"]
+        assert cli("score", out, "--judge", "checks,openai:m", *where).code == 0
+        checks_first = values(out)
+        assert cli("score", out, "--judge", "openai:m,checks", *where).code == 0
+        model_first = values(out)
+        assert server.server.n_requests == 4  # the second order buys nothing
+    for key in {key for key, _ in by_checks}:
+        assert checks_first[key, "mos"] == by_checks[key, "mos"] == model_first[key, "checks_content"]
+        assert model_first[key, "mos"] == model_first[key, "content"] == checks_first[key, "judge_content"]
+    assert cli("score", out, "--judge", "checks", "--json").code == 0
+    assert values(out) == by_checks
+
+
+def test_settings_for_a_judge_that_has_none_are_refused(cli: Cli, model: str, tmp_path: Path) -> None:
+    asked = cli(
+        "run", "--model", model, "--suite", "gaming", "--judge", "checks", "--judge-set", "a=1", "--out", tmp_path
+    )
+    assert asked.code == 2
+    assert "--judge checks has no settings" in asked.err
