@@ -30,6 +30,7 @@ class Entry:
         about: one line for `aqaa-eval list`.
         usage: how it is written on the command line.
         needs: weights by catalogue name, and importable packages, that must be on the machine.
+        hub: repository whose files are needed unless a path is given; downloaded at the first use.
     """
 
     target: str
@@ -37,6 +38,7 @@ class Entry:
     usage: str
     weights: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    hub: str = ""
 
 
 MODELS: Mapping[str, Entry] = {
@@ -57,18 +59,21 @@ MODELS: Mapping[str, Entry] = {
         about="Kimi-Audio 7B through its own package; weights from the hub; CUDA",
         usage="kimi-audio --python /path/to/its/bin/python, kimi-audio:/path/to/checkpoint",
         packages=("kimia_infer",),
+        hub="moonshotai/Kimi-Audio-7B-Instruct",
     ),
     "qwen2.5-omni": Entry(
         target="aqaa_eval.adapters.qwen_omni:build_qwen25",
         about="Qwen2.5-Omni 7B through transformers; weights from the hub",
         usage="qwen2.5-omni, qwen2.5-omni:/path/to/checkpoint",
         packages=("transformers",),
+        hub="Qwen/Qwen2.5-Omni-7B",
     ),
     "qwen3-omni": Entry(
         target="aqaa_eval.adapters.qwen_omni:build_qwen3",
         about="Qwen3-Omni 30B-A3B through transformers; weights from the hub",
         usage="qwen3-omni, qwen3-omni:/path/to/checkpoint",
         packages=("transformers",),
+        hub="Qwen/Qwen3-Omni-30B-A3B-Instruct",
     ),
     "command": Entry(
         target="aqaa_eval.adapters.command:build",
@@ -336,7 +341,18 @@ def missing_of(entry: Entry) -> list[str]:
     for package in entry.packages:
         if importlib.util.find_spec(package) is None:
             lacking.append(f"pip install {_PIP.get(package, package)}")
+    if entry.hub and not _is_on_this_machine(entry.hub):
+        lacking.append(f"hf download {entry.hub}, or a path")
     return lacking
+
+
+def _is_on_this_machine(repository: str) -> bool:
+    """Whether the hub's cache holds a copy."""
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return False
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(repository, "config.json"), str)
 
 
 _PIP = {
