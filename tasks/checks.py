@@ -16,6 +16,7 @@ from aqaa_eval.core.sample import CheckSpec
 from aqaa_eval.tasks import checks_delivery as delivery
 from aqaa_eval.tasks import checks_melody as melody
 from aqaa_eval.tasks import checks_text as text
+from aqaa_eval.tasks import checks_voice as voice
 from aqaa_eval.tasks import checks_wordplay as wordplay
 from aqaa_eval.tasks.exact_match import answers_exactly
 from aqaa_eval.tasks.params import COUNT, NUMBER, NUMBERS, POSITIVE, TEXT, TEXTS, Param, bind, optional
@@ -64,6 +65,8 @@ CHECKS: Mapping[str, Check] = {
     "at_most_words": _worded(text.at_most_words, n=COUNT),
     "at_least_words": _worded(text.at_least_words, n=COUNT),
     "exactly_sentences": _worded(text.exactly_sentences, n=COUNT),
+    "at_most_sentences": _worded(text.at_most_sentences, n=COUNT),
+    "lists_items": _worded(text.lists_items, n=COUNT),
     "begins_with": _worded(text.begins_with, text=TEXT),
     "ends_with": _worded(text.ends_with, text=TEXT),
     "asks_question": _worded(text.asks_question, at_most_words=optional(COUNT)),
@@ -87,6 +90,12 @@ CHECKS: Mapping[str, Check] = {
     "calmer_than_before": _spoken(delivery.calmer_than_before, compares=True),
     "rate_at_most": _spoken(delivery.rate_at_most, syllables_per_s=POSITIVE),
     "rate_at_least": _spoken(delivery.rate_at_least, syllables_per_s=POSITIVE),
+    "whispers": _spoken(voice.whispers, voiced_share_at_most=optional(POSITIVE)),
+    "level_at_least": _spoken(voice.level_at_least, dbfs=NUMBER),
+    "level_at_most": _spoken(voice.level_at_most, dbfs=NUMBER),
+    "pitch_at_least": _spoken(voice.pitch_at_least, hz=POSITIVE),
+    "pitch_at_most": _spoken(voice.pitch_at_most, hz=POSITIVE),
+    "monotone": _spoken(voice.monotone, semitones_at_most=optional(POSITIVE)),
     "pause_at_least": _spoken(delivery.pause_at_least, seconds=POSITIVE),
     "at_most_seconds": _spoken(delivery.at_most_seconds, seconds=POSITIVE),
     "at_least_seconds": _spoken(delivery.at_least_seconds, seconds=POSITIVE),

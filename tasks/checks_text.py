@@ -6,6 +6,7 @@ recogniser writes it. Counts have no tolerance: who is asked for five words says
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from aqaa_eval.tasks.languages import guess_language
 from aqaa_eval.tasks.numbers import numbers_in
 from aqaa_eval.tasks.wording import holds, language_of, letters, sentences, tokens, word_counts
 
+_BETWEEN_ITEMS = re.compile(r"[,;.!?、，。；！？]+|\b(?:and|or|y|et|und)\b|和|と", re.IGNORECASE)
 _QUESTION_MARKS = ("?", "？")
 
 
@@ -156,6 +158,32 @@ def exactly_sentences(heard: Heard, *, n: int) -> CheckOutcome:
     """
     found = len(sentences(heard.text))
     return CheckOutcome(passed=found == n, measured=f"{found} sentences; exactly {n} asked")
+
+
+def at_most_sentences(heard: Heard, *, n: int) -> CheckOutcome:
+    """No more than n sentences, by the transcript's marks, and at least one.
+
+    >>> from aqaa_eval.tasks.wording import said
+    >>> at_most_sentences(said("It rains. It pours. I stay."), n=2).measured
+    '3 sentences; at most 2 asked'
+    """
+    found = len(sentences(heard.text))
+    return CheckOutcome(passed=0 < found <= n, measured=f"{found} sentences; at most {n} asked")
+
+
+def lists_items(heard: Heard, *, n: int) -> CheckOutcome:
+    """Exactly n things are named one after the other: parts between commas, "and", "or" and their like.
+
+    What comes before a colon is an announcement. It has no tolerance: who is asked for three names three.
+
+    >>> from aqaa_eval.tasks.wording import said
+    >>> lists_items(said("Three fruits: apples, pears and plums."), n=3)
+    CheckOutcome(passed=True, measured="3 items ('apples', 'pears', 'plums'); exactly 3 asked")
+    """
+    listed = re.split(r"[:：]", heard.text)[-1]
+    parts = (tokens(part) for part in _BETWEEN_ITEMS.split(listed))
+    found = [" ".join(part) for part in parts if part]
+    return CheckOutcome(passed=len(found) == n, measured=f"{len(found)} items ({_list(found)}); exactly {n} asked")
 
 
 def begins_with(heard: Heard, *, text: str) -> CheckOutcome:
