@@ -107,7 +107,9 @@ def ctc_loss(logits_BLP: Tensor, sizes_B: Tensor, batch: SpeechBatch) -> StepLos
 
 
 def k_means(points_ND: Tensor, n_codes: int, *, n_rounds: int = 30, seed: int = 0) -> Tensor:
-    """Lloyd's k-means from random points; a centroid without points moves to the point that is served worst.
+    """Lloyd's k-means from the seeds of k-means++ (Arthur and Vassilvitskii, SODA 2007).
+
+    A centroid that loses all its points moves to the point that is served worst.
 
     Args:
         points_ND: at least `n_codes` points.
@@ -128,7 +130,7 @@ def k_means(points_ND: Tensor, n_codes: int, *, n_rounds: int = 30, seed: int = 
     if len(points_ND) < n_codes:
         raise ValueError(f"{len(points_ND)} frames cannot give {n_codes} centroids: give more speech")
     generator = torch.Generator().manual_seed(seed)
-    centroids_VD = points_ND[torch.randperm(len(points_ND), generator=generator)[:n_codes]].clone()
+    centroids_VD = _spread_seeds(points_ND, n_codes, generator)
     for _ in range(n_rounds):
         distances, codes = _nearest(points_ND, centroids_VD)
         sums_VD = torch.zeros_like(centroids_VD).index_add_(0, codes, points_ND)
@@ -141,16 +143,35 @@ def k_means(points_ND: Tensor, n_codes: int, *, n_rounds: int = 30, seed: int = 
     return centroids_VD
 
 
+def _spread_seeds(points_ND: Tensor, n_codes: int, generator: torch.Generator) -> Tensor:
+    """Each seed is drawn with a chance that grows with the square of its distance to those before."""
+    first = int(torch.randint(len(points_ND), (1,), generator=generator))
+    chosen = [first]
+    square_N = (points_ND - points_ND[first]).square().sum(1)
+    for _ in range(n_codes - 1):
+        # Where all points are taken already, any will do.
+        share_N = square_N if bool(square_N.sum() > 0) else torch.ones_like(square_N)
+        place = int(torch.multinomial(share_N, 1, generator=generator))
+        chosen.append(place)
+        square_N = torch.minimum(square_N, (points_ND - points_ND[place]).square().sum(1))
+    return points_ND[chosen].clone()
+
+
 def _nearest(points_ND: Tensor, centroids_VD: Tensor, n_rows: int = 8192) -> tuple[Tensor, Tensor]:
     found = [torch.cdist(part, centroids_VD).min(dim=1) for part in torch.split(points_ND, n_rows)]
     return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
 
 
 class SemanticTask(nn.Module):
-    """The window encoder, a vector-quantised bottleneck, and what is read from the codes."""
+    """The window encoder, a vector-quantised bottleneck, and what is read from the codes.
+
+    At first the frames themselves are read: an encoder that starts behind a bottleneck settles on a few codes.
+    `start_coding` then lays the codes among the frames and closes the bottleneck.
+    """
 
     usage: Tensor
     sums: Tensor
+    is_coding: Tensor
 
     def __init__(self, config: SemanticConfig, n_phonemes: int) -> None:
         super().__init__()
@@ -164,20 +185,18 @@ class SemanticTask(nn.Module):
         self.mel_head = nn.Linear(2 * width, 4 * config.n_mels)
         self.register_buffer("usage", torch.ones(config.n_codebook_size))
         self.register_buffer("sums", embed.clone())
+        self.register_buffer("is_coding", torch.tensor(False))
 
     def forward(self, batch: SpeechBatch) -> StepLoss:
         """CTC through the codes, drawing the mel from them, and commitment to the nearest code."""
-        mels = [self.tokenizer.mel(wave) for wave in batch.waves]
-        n_frames_B = torch.tensor([mel.shape[1] for mel in mels])
-        longest = math.ceil(int(n_frames_B.max()) / 4) * 4
-        mel_BMT = torch.stack([functional.pad(mel, (0, longest - mel.shape[1])) for mel in mels])
-        unit_BSD = functional.normalize(self.tokenizer.encoder(mel_BMT, n_frames_B), dim=-1)
-        sizes_B = (n_frames_B + 3) // 4
+        mel_BMT, unit_BSD, sizes_B = self._encode(batch.waves)
         is_real_BS = torch.arange(unit_BSD.shape[1]) < sizes_B[:, None]
-        coded_BSD, commitment = self._quantise(unit_BSD, is_real_BS)
+        coded_BSD, commitment = unit_BSD, unit_BSD.new_zeros(())
+        if self.is_coding:
+            coded_BSD, commitment = self._quantise(unit_BSD, is_real_BS)
         read_BSE = self.reader(coded_BSD)[0]
         ctc = ctc_loss(self.phoneme_head(read_BSE), sizes_B, batch)
-        wanted_BSE = mel_BMT.transpose(1, 2).reshape(len(mels), longest // 4, -1)
+        wanted_BSE = mel_BMT.transpose(1, 2).reshape(*unit_BSD.shape[:2], -1)
         drawn = functional.mse_loss(self.mel_head(read_BSE)[is_real_BS], wanted_BSE[is_real_BS])
         total = ctc.total + ctc.count * (MEL_WEIGHT * drawn + COMMITMENT * commitment)
         return StepLoss(
@@ -185,6 +204,37 @@ class SemanticTask(nn.Module):
             count=ctc.count,
             shown={"ctc": ctc.total.item() / max(1, ctc.count), "mel": drawn.item(), "commitment": commitment.item()},
         )
+
+    def _encode(self, waves: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Mel [B, M, T], the frames' directions [B, S, D], and how many of these are real."""
+        mels = [self.tokenizer.mel(wave) for wave in waves]
+        n_frames_B = torch.tensor([mel.shape[1] for mel in mels])
+        longest = math.ceil(int(n_frames_B.max()) / 4) * 4
+        mel_BMT = torch.stack([functional.pad(mel, (0, longest - mel.shape[1])) for mel in mels])
+        unit_BSD = functional.normalize(self.tokenizer.encoder(mel_BMT, n_frames_B), dim=-1)
+        return mel_BMT, unit_BSD, (n_frames_B + 3) // 4
+
+    @torch.no_grad()
+    def start_coding(self, batches: Iterable[SpeechBatch], *, seed: int = 0) -> None:
+        """Lay the codes among the frames of these recordings; from now on frames are read through them.
+
+        Fewer frames than codes are taken several times, each with a little noise.
+        """
+        frames = []
+        for batch in batches:
+            _, unit_BSD, sizes_B = self._encode(batch.waves)
+            frames += [row[:size] for row, size in zip(unit_BSD, sizes_B.tolist(), strict=True)]
+        points_ND = torch.cat(frames)
+        generator = torch.Generator().manual_seed(seed)
+        n_codes = len(self.usage)
+        if len(points_ND) < n_codes:
+            points_ND = points_ND.repeat(math.ceil(n_codes / len(points_ND)), 1)
+        points_ND = points_ND + 0.01 * torch.randn(points_ND.shape, generator=generator)
+        embed_VD = functional.normalize(k_means(points_ND, n_codes, n_rounds=5, seed=seed), dim=1)
+        self.tokenizer.quantizer._codebook.embed.copy_(embed_VD)
+        self.sums.copy_(embed_VD)
+        self.usage.fill_(1.0)
+        self.is_coding.fill_(True)
 
     def _quantise(self, unit_BSD: Tensor, is_real_BS: Tensor) -> tuple[Tensor, Tensor]:
         """The code of every frame, the gradient passed straight through, and how far frames lie from them."""
