@@ -49,8 +49,8 @@ MODELS: Mapping[str, Entry] = {
     ),
     "cascade": Entry(
         target="aqaa_eval.adapters.cascade:build",
-        about="Whisper base, SmolLM2-135M-Instruct and hibari, one after the other, offline",
-        usage="cascade",
+        about="an ASR, a language model and a TTS, one after the other; Whisper base, SmolLM2 and hibari, offline",
+        usage="cascade, cascade:faster-whisper:base+openai:MODEL+kokoro",
         weights=("whisper:base", "smollm2:135m-instruct"),
         packages=("whisper", "hibari"),
     ),

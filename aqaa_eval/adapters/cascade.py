@@ -1,45 +1,58 @@
-"""A model that really answers in speech, offline: Whisper base hears, SmolLM2-135M-Instruct answers, hibari speaks.
+"""A pipeline that answers in speech: an ear hears, a mind answers, a voice speaks.
 
-It is a baseline and a test of the whole chain, not a good model: 135 million parameters know little. Two rules are
-worth knowing. A question without speech is answered by asking for it again. The voice speaks English only: what is
-written in another script stays in the text and out of the sound, and an answer with nothing speakable has no sound.
+`cascade` alone is Whisper base, SmolLM2-135M-Instruct and hibari, offline: a baseline and a test of the whole chain,
+not a good model. `cascade:ASR+LLM+TTS` names the parts, an empty one is the default's: `cascade:+openai:gpt-4o-mini+`.
+Two rules are worth knowing. A question without speech is answered by asking for it again. hibari speaks English only:
+what is written in another script stays in the text and out of the sound, and an answer with nothing speakable has no
+sound.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 
 import numpy as np
 
-from aqaa_eval.adapters.cascade_parts import VOICE_RATE_HZ, ChatLine, Ear, Mind, Piece, Voice, sentences
+from aqaa_eval.adapters import openai_endpoint
+from aqaa_eval.adapters.cascade_ears import find_ear
+from aqaa_eval.adapters.cascade_minds import SMOLLM2, MindSettings, find_mind
+from aqaa_eval.adapters.cascade_parts import (
+    VOICE_RATE_HZ,
+    ChatLine,
+    OpenEar,
+    OpenMind,
+    OpenVoice,
+    Part,
+    Piece,
+    sentences,
+)
+from aqaa_eval.adapters.cascade_voices import find_voice
+from aqaa_eval.adapters.openai_endpoint import EndpointSettings, read_endpoint
 from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Finish, Message, Query, Response, Timing
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import MissingWeights, ModelError, UsageError
 from aqaa_eval.core.runspec import OptionValue
-from aqaa_eval.core.weights import is_present, locate, weights_hash
 
-WHISPER, SMOLLM2 = "whisper:base", "smollm2:135m-instruct"
+__all__ = ["NOT_HEARD", "SMOLLM2", "WHISPER", "CascadeModel", "CascadeSettings", "build"]
+
+WHISPER = "whisper:base"
+DEFAULTS = (WHISPER, "smollm2", "hibari")
 SYSTEM_PROMPT = "You are a helpful assistant. Keep your answers short."
 NOT_HEARD = "Sorry, I did not hear anything. Could you say it again?"
 
 _SETTINGS = {
     "max_new_tokens": "tokens of an answer at the most (40); a longer one is cut and marked as cut",
     "temperature": "0 is greedy (default); above it answers are drawn, by the seed of the turn",
-    "device": "torch device of Whisper and SmolLM2 (cpu)",
+    "device": "torch device of a local ear and mind (cpu)",
     "threads": "CPU threads of torch while it answers (1: two that compete with other stages are far slower)",
-}
-_PACKAGES = {
-    "whisper": "pip install --no-deps openai-whisper",
-    "transformers": "pip install transformers",
-    "hibari": "pip install 'aqaa-eval[offline]'",
+    "asr_url": "address of the server of an http: ear (that of the chat server)",
+    **openai_endpoint.SETTINGS,
 }
 
 
@@ -51,6 +64,9 @@ class CascadeSettings:
     temperature: float = 0.0
     device: str = "cpu"
     threads: int = 1
+    names: tuple[str, str, str] = DEFAULTS
+    endpoint: EndpointSettings = field(default_factory=EndpointSettings)
+    asr_endpoint: EndpointSettings = field(default_factory=EndpointSettings)
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
@@ -62,29 +78,81 @@ class CascadeSettings:
 
 
 def build(argument: str, options: Mapping[str, OptionValue]) -> CascadeModel:
-    """Make it from `--model cascade` and its settings.
+    """Make it from `--model cascade` or `--model cascade:ASR+LLM+TTS`, and its settings.
 
     Raises:
-        UsageError: an unknown or wrong setting.
+        UsageError: an unknown or wrong setting, or parts that cannot be understood.
+        UnknownName: no such part.
         MissingWeights: a package or a model file is not on this machine; all that is missing is listed.
     """
-    if argument:
-        raise UsageError(f"cascade takes no argument, got {argument!r}; settings are {', '.join(_SETTINGS)}")
     refuse_unknown("cascade", options, _SETTINGS)
+    endpoint = read_endpoint(options)
     settings = CascadeSettings(
         max_new_tokens=option(options, "max_new_tokens", 40),
         temperature=option(options, "temperature", 0.0),
         device=option(options, "device", "cpu"),
         threads=option(options, "threads", 1),
+        names=part_names(argument),
+        endpoint=endpoint,
+        asr_endpoint=replace(endpoint, base_url=option(options, "asr_url", endpoint.base_url).rstrip("/")),
     )
     return CascadeModel(settings)
 
 
+def part_names(argument: str) -> tuple[str, str, str]:
+    """Ear, mind and voice of "ASR+LLM+TTS"; what is left empty is the default's.
+
+    >>> part_names("faster-whisper:base+openai:gpt-4o-mini+")
+    ('faster-whisper:base', 'openai:gpt-4o-mini', 'hibari')
+
+    Raises:
+        UsageError: not three parts.
+    """
+    if not argument:
+        return DEFAULTS
+    names = [name.strip() for name in argument.split("+")]
+    if len(names) != 3:
+        raise UsageError(
+            f"cascade:{argument} names {len(names)} parts; write cascade:ASR+LLM+TTS, an empty part for the default's "
+            f"({'+'.join(DEFAULTS)})"
+        )
+    ear, mind, voice = (name or default for name, default in zip(names, DEFAULTS, strict=True))
+    return ear, mind, voice
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parts:
-    ear: Ear
-    mind: Mind
-    voice: Voice
+    ear: OpenEar
+    mind: OpenMind
+    voice: OpenVoice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choice:
+    """The parts that were named, not opened yet."""
+
+    ear: Part[OpenEar]
+    mind: Part[OpenMind]
+    voice: Part[OpenVoice]
+
+    @property
+    def missing(self) -> list[str]:
+        return [*self.ear.missing, *self.mind.missing, *self.voice.missing]
+
+
+def _choose(settings: CascadeSettings) -> _Choice:
+    ear, mind, voice = settings.names
+    how = MindSettings(
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        device=settings.device,
+        endpoint=settings.endpoint,
+    )
+    return _Choice(
+        ear=find_ear(ear, device=settings.device, endpoint=settings.asr_endpoint),
+        mind=find_mind(mind, how),
+        voice=find_voice(voice),
+    )
 
 
 class CascadeModel:
@@ -96,11 +164,10 @@ class CascadeModel:
         Raises:
             MissingWeights: a package or a model file is missing; all of them are listed with their commands.
         """
-        missing = [f"{name} ({remedy})" for name, remedy in _PACKAGES.items() if importlib.util.find_spec(name) is None]
-        missing += [f"{name} (aqaa-eval fetch {name})" for name in (WHISPER, SMOLLM2) if not is_present(name)]
-        if missing:
-            raise MissingWeights(f"cascade needs {', '.join(missing)}")
         self._settings = settings or CascadeSettings()
+        self._choice = _choose(self._settings)
+        if self._choice.missing:
+            raise MissingWeights(f"cascade needs {', '.join(self._choice.missing)}")
         self._heard_before: dict[str, str] = {}
 
     @cached_property
@@ -108,9 +175,10 @@ class CascadeModel:
         """Each part with its version or hash, and the settings that change answers."""
         prompt = hashlib.sha256(f"{SYSTEM_PROMPT}\n{NOT_HEARD}".encode()).hexdigest()
         settings = self._settings
+        parts = self._choice
+        named = ",".join((parts.ear.name_it(), parts.mind.name_it(), parts.voice.name_it()))
         return (
-            f"cascade({WHISPER}@{weights_hash(WHISPER)[:8]},{SMOLLM2}@{weights_hash(SMOLLM2)[:8]},"
-            f"hibari-tts@{version('hibari-tts')},prompt@{prompt[:8]},max_new_tokens={settings.max_new_tokens},"
+            f"cascade({named},prompt@{prompt[:8]},max_new_tokens={settings.max_new_tokens},"
             f"temperature={settings.temperature:g},device={settings.device})"
         )
 
@@ -130,18 +198,14 @@ class CascadeModel:
     @cached_property
     def _parts(self) -> _Parts:
         """Open and warm up the networks, so that the first answer is as fast as the others."""
-        settings = self._settings
+        choice = self._choice
         with _blamed("opening its parts"):
-            mind = Mind(
-                locate(SMOLLM2),
-                device=settings.device,
-                max_new_tokens=settings.max_new_tokens,
-                temperature=settings.temperature,
-            )
-            parts = _Parts(ear=Ear(locate(WHISPER), device=settings.device), mind=mind, voice=Voice())
-            spoken = Audio(samples=parts.voice.speak("Hello there.", seed=0), sample_rate_hz=VOICE_RATE_HZ)
-            parts.ear.hear(spoken)
-            next(parts.mind.answer([ChatLine(role="user", text="Hello.")], system=SYSTEM_PROMPT, seed=0))
+            parts = _Parts(ear=choice.ear.open(), mind=choice.mind.open(), voice=choice.voice.open())
+            samples = parts.voice.speak("Hello there.", seed=0)
+            if samples.size and choice.ear.is_local:
+                parts.ear.hear(Audio(samples=samples, sample_rate_hz=VOICE_RATE_HZ))
+            if choice.mind.is_local:
+                next(parts.mind.answer([ChatLine(role="user", text="Hello.")], system=SYSTEM_PROMPT, seed=0))
         return parts
 
     def _chat(self, messages: tuple[Message, ...]) -> list[ChatLine]:
@@ -173,7 +237,7 @@ class CascadeModel:
         with _blamed("answering"):
             yield from self._parts.mind.answer(chat, system=SYSTEM_PROMPT, seed=seed)
 
-    def _speak(self, pieces: Iterator[Piece], voice: Voice, *, seed: int, start: float) -> Response:
+    def _speak(self, pieces: Iterator[Piece], voice: OpenVoice, *, seed: int, start: float) -> Response:
         written: list[Piece] = []
 
         def tell() -> Iterator[str]:
@@ -215,7 +279,10 @@ def _blamed(step: str) -> Iterator[None]:
     """Name the step in whatever a part raises: libraries raise anything, and a reader wants to know where."""
     try:
         yield
-    except ModelError:
-        raise
+    except ModelError as error:
+        told = str(error)
+        raise type(error)(
+            told if told.startswith("cascade broke") else f"cascade broke while {step}: {told}"
+        ) from error
     except Exception as error:
         raise ModelError(f"cascade broke while {step}: {type(error).__name__}: {error}") from error

@@ -1,12 +1,15 @@
-"""The parts of the cascade: an ear (Whisper), a mind (SmolLM2), a voice (hibari), and how text is cut for the voice."""
+"""What the parts of a cascade have to do, and the default ones: Whisper hears, a causal model answers, hibari speaks.
+
+Here too: how an answer that is still being written is cut into what the voice can say already.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +43,50 @@ class Piece:
 
     text: str
     finish: Finish | None = None
+
+
+class OpenEar(Protocol):
+    """An ear that is ready to hear."""
+
+    def hear(self, audio: Audio) -> str:
+        """The words of a recording; "" if there is no speech in it."""
+        ...
+
+
+class OpenMind(Protocol):
+    """A mind that is ready to answer."""
+
+    def answer(self, chat: Sequence[ChatLine], *, system: str, seed: int) -> Iterator[Piece]:
+        """The answer to the last line, piece by piece."""
+        ...
+
+
+class OpenVoice(Protocol):
+    """A voice that is ready to speak."""
+
+    def speak(self, text: str, *, seed: int) -> NDArray[np.float32]:
+        """Samples at `VOICE_RATE_HZ`; none if the text holds nothing that the voice can say."""
+        ...
+
+
+OpenT = TypeVar("OpenT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Generic[OpenT]):
+    """A part by name, not opened yet.
+
+    Attributes:
+        missing: what this machine lacks for it, each with the command that brings it.
+        name_it: its identity; only asked when nothing is missing.
+        open: makes it ready.
+        is_local: whether it runs here, and so is faster the second time; a server is not asked for nothing.
+    """
+
+    missing: tuple[str, ...]
+    name_it: Callable[[], str]
+    open: Callable[[], OpenT]
+    is_local: bool = True
 
 
 def sentences(pieces: Iterable[str]) -> Iterator[str]:
@@ -104,9 +151,11 @@ class Ear:
 
 
 class Mind:
-    """SmolLM2-135M-Instruct, decoded here with a key-value cache, so that a seed decides and no global generator."""
+    """A causal language model, decoded here with a key-value cache: a seed decides, and no global generator."""
 
-    def __init__(self, folder: Path, *, device: str, max_new_tokens: int, temperature: float) -> None:
+    def __init__(
+        self, folder: Path, *, device: str, max_new_tokens: int, temperature: float, gguf_file: str | None = None
+    ) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
@@ -115,12 +164,14 @@ class Mind:
         had_bar = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+            given: dict[str, Any] = {"local_files_only": True} | ({"gguf_file": gguf_file} if gguf_file else {})
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, **given)
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **given)
         finally:
             if had_bar:
                 logging.enable_progress_bar()
         self._model = model.to(device).eval()
+        self._ends = _ends_of(self._tokenizer, self._model)
         self._max_new_tokens = max_new_tokens
         self._temperature = temperature
 
@@ -140,7 +191,7 @@ class Mind:
                 )
             cache = output.past_key_values
             token = self._choose(output.logits[0, -1].float().cpu(), generator)
-            if token == self._tokenizer.eos_token_id:
+            if token in self._ends:
                 yield Piece(text="", finish=Finish.STOP)
                 return
             written.append(token)
@@ -170,6 +221,13 @@ class Mind:
             if len(ids) <= MAX_PROMPT_TOKENS or len(lines) <= 2:
                 return ids[:1] + ids[1:][-MAX_PROMPT_TOKENS:]
             lines = lines[2:]
+
+
+def _ends_of(tokenizer: Any, model: Any) -> frozenset[int]:
+    """Ids that end an answer: the tokenizer's, and those that the model's own settings add (a chat model has two)."""
+    told = getattr(model.generation_config, "eos_token_id", None)
+    more = told if isinstance(told, list) else [told]
+    return frozenset(end for end in (tokenizer.eos_token_id, *more) if end is not None)
 
 
 class Voice:

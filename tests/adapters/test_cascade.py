@@ -4,7 +4,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from aqaa_eval.adapters import cascade
 from aqaa_eval.adapters.cascade import NOT_HEARD, SMOLLM2, WHISPER, CascadeModel, build
 from aqaa_eval.adapters.cascade_parts import MAX_PROMPT_TOKENS, ChatLine, Piece
 from aqaa_eval.core.attempt import Finish
@@ -175,7 +174,7 @@ def test_a_history_that_is_too_long_loses_its_oldest_exchanges(model: CascadeMod
 def test_all_that_is_missing_is_listed_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setenv("AQAA_EVAL_CACHE", str(tmp_path))
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(cascade.importlib.util, "find_spec", lambda name: None if name == "hibari" else find_spec(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "hibari" else find_spec(name))
     with pytest.raises(MissingWeights) as caught:
         build("", {})
     message = str(caught.value)
@@ -187,7 +186,20 @@ def test_all_that_is_missing_is_listed_at_once(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("argument", "options", "message"),
     [
-        ("large", {}, "takes no argument"),
+        ("large", {}, "names 1 parts; write cascade:ASR"),
+        ("whisper+smollm2+hibari+more", {}, "names 4 parts"),
+        ("wisper:base++", {}, "did you mean whisper"),
+        ("+smolm2+", {}, "did you mean smollm2"),
+        ("++hibary", {}, "did you mean hibari"),
+        ("whisper:/nowhere/large.pt++", {}, "no such file"),
+        ("faster-whisper:/nowhere/++", {}, "no such file"),
+        ("+hf:/nowhere+", {}, "config.json"),
+        ("+gguf:/nowhere.gguf+", {}, "no such file"),
+        ("+openai:+", {}, "which model"),
+        ("http:++", {}, "which model"),
+        ("++command:/nowhere/say", {}, "no executable"),
+        ("++hibari:other", {}, "takes no argument"),
+        ("+openai:m+", {"base_url": "http://me:secret@host/v1"}, "password"),
         ("", {"temprature": 1}, "did you mean temperature"),
         ("", {"temperature": 3.0}, "between 0 and 2"),
         ("", {"max_new_tokens": 0}, "at least 1"),
