@@ -27,7 +27,7 @@ def find_checkpoint(name: str, *, revision: str, model: str) -> tuple[Path, str]
     """
     path = Path(name).expanduser()
     if path.is_dir():
-        return path, f"{path.resolve().name}@{hash_of_folder(path)}"
+        return path, identity_of(str(path))
     if name.startswith(("/", ".", "~")):
         raise UsageError(f"--model {model}:{name}: no such folder; give the folder of a checkpoint")
     from huggingface_hub import snapshot_download
@@ -41,6 +41,20 @@ def find_checkpoint(name: str, *, revision: str, model: str) -> tuple[Path, str]
             f"with access: hf download {name}; then --model {model}:/path/to/the/folder"
         ) from error
     return folder, f"{name}@{folder.name[:8]}"
+
+
+def identity_of(name: str) -> str:
+    """As "name@hash": a folder, or a repository that the hub's cache holds; the bare name if it does not."""
+    if Path(name).is_dir():
+        return f"{Path(name).resolve().name}@{hash_of_folder(Path(name))}"
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        config = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return name
+    return f"{name}@{Path(config).parent.name[:8]}" if isinstance(config, str) else name
 
 
 def hash_of_folder(folder: Path) -> str:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import aqaa_eval
 from aqaa_eval.adapters.options import option
 from aqaa_eval.adapters.processes import ChildEnded, ChildProcess
 from aqaa_eval.adapters.wire import (
@@ -196,7 +195,7 @@ class IsolatedModel:
     def _start(self) -> None:
         settings = self._settings
         self._n_starts_without_answer += 1
-        package = str(Path(aqaa_eval.__file__).parent)
+        package = str(Path(__file__).parents[1])
         try:
             self._child = ChildProcess(
                 (settings.python, "-c", _BOOT, package),

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aqaa_eval.adapters.checkpoints import identity_of
 from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Finish, Message, Query, Response, Timing
 from aqaa_eval.core.audio import Audio, encode_audio, from_samples
@@ -101,18 +102,15 @@ def build(argument: str, options: Mapping[str, OptionValue]) -> KimiAudioModel:
             f"kimi-audio needs its own package ({error}). In an environment of its own: {INSTALL}; then "
             "--model kimi-audio --python /path/to/that/bin/python"
         ) from error
-    name, identity = argument or REPOSITORY, argument or REPOSITORY
-    if Path(name).is_dir():
-        from aqaa_eval.adapters.checkpoints import find_checkpoint
-
-        identity = find_checkpoint(name, revision="main", model="kimi-audio")[1]
+    name = argument or REPOSITORY
     try:
         model = package.KimiAudio(model_path=name, load_detokenizer=settings.audio)
     except (OSError, ValueError, RuntimeError, AssertionError, ImportError) as error:
         reason = " ".join(str(error).split())[:500]
         raise UsageError(f"--model kimi-audio:{name}: cannot be loaded: {type(error).__name__}: {reason}") from error
     shown = "".join(f",{key}={value}" for key, value in sorted(options.items()))
-    return KimiAudioModel(model, settings, identity=f"kimi-audio:{identity}{shown}")
+    # Only now: if it was not here, the package itself has downloaded it.
+    return KimiAudioModel(model, settings, identity=f"kimi-audio:{identity_of(name)}{shown}")
 
 
 class KimiAudioModel:
@@ -139,9 +137,7 @@ class KimiAudioModel:
         with tempfile.TemporaryDirectory(prefix="aqaa-kimi-", ignore_cleanup_errors=True) as name:
             chats = [_chat(message, Path(name) / f"{index:02d}.wav") for index, message in enumerate(query.messages)]
             start_s = time.perf_counter()
-            self._sow(query.seed)
-            output_type = "both" if self._settings.audio else "text"
-            wave, text = self._model.generate(chats, output_type=output_type, **self._settings.sampling)
+            wave, text = self._generate(chats, seed=query.seed)
             total_s = time.perf_counter() - start_s
         audio = _audio(wave)
         is_cut = audio is not None and audio.duration_s >= 0.99 * n_left / STEPS_PER_S
@@ -162,12 +158,14 @@ class KimiAudioModel:
                 f"{self._settings.min_answer_s:g} s are asked for (min_answer_s): shorter or fewer turns"
             )
 
-    @staticmethod
-    def _sow(seed: int) -> None:
-        # It draws from the global generators and takes none of its own.
+    def _generate(self, chats: list[dict[str, Any]], *, seed: int) -> tuple[Any, Any]:
         import torch
 
-        torch.manual_seed(seed)
+        output_type = "both" if self._settings.audio else "text"
+        with torch.random.fork_rng():  # it draws from the global generators and takes none of its own
+            torch.manual_seed(seed)
+            wave, text = self._model.generate(chats, output_type=output_type, **self._settings.sampling)
+        return wave, text
 
 
 def prompt_steps(messages: Sequence[Message]) -> int:

@@ -266,7 +266,8 @@ class QwenOmniModel:
         if settings.temperature > 0:
             keywords["thinker_temperature"] = settings.temperature
         if not audio:
-            return keywords
+            # Qwen2.5 looks the speaker up even if nothing is spoken.
+            return keywords | ({"speaker": self.voices[0]} if self.voices else {})
         keywords |= {"speaker": self._voice, "talker_max_new_tokens": settings.max_audio_tokens}
         if settings.audio_temperature > 0:
             keywords["talker_temperature"] = settings.audio_temperature

@@ -61,6 +61,15 @@ class RunSpec(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
     @property
+    def answer_options(self) -> dict[str, OptionValue]:
+        """The model's settings without those of the process it runs in, which change no answer.
+
+        >>> RunSpec(model="m", model_options={"voice": "b", "worker_timeout_s": 60}).answer_options
+        {'voice': 'b'}
+        """
+        return {name: value for name, value in self.model_options.items() if not name.startswith("worker_")}
+
+    @property
     def label(self) -> str:
         """The model as a page names it: of a path only the last part.
 

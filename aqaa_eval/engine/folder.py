@@ -19,7 +19,7 @@ from aqaa_eval.core.runlog import Manifest
 from aqaa_eval.core.runspec import RunSpec, describe_validation
 
 FORMAT = 1
-ANSWER_FIELDS = ("model", "model_options", "suites", "suite_options", "limit", "repeats", "seed", "perturb")
+ANSWER_FIELDS = ("model", "answer_options", "suites", "suite_options", "limit", "repeats", "seed", "perturb")
 """Fields of the spec that decide what is asked. The others can change on a stored run: it is then scored again."""
 
 

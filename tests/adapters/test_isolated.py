@@ -234,7 +234,15 @@ def test_another_environment_needs_numpy_alone_for_a_model_that_needs_nothing(
 ) -> None:
     monkeypatch.delenv("PYTHONPATH")
     python = bare_environment(tmp_path / "venv", "numpy", "numpy.libs")
-    spec = RunSpec(model="fake:echo", python=python)
+    (tmp_path / "echo.py").write_text(
+        "from aqaa_eval.core.attempt import Response, Timing\n"
+        "class Echo:\n"
+        "    identity = 'echo@1'\n"
+        "    def answer(self, query):\n"
+        "        timing = Timing(first_audio_s=0.1, total_s=0.5)\n"
+        "        return Response(audio=query.question.audio, text=None, timing=timing)\n"
+    )
+    spec = RunSpec(model=f"python:{tmp_path / 'echo.py'}:Echo", python=python)
     other = make_model(spec)
     here = make_model(spec.model_copy(update={"python": None}))
     assert other.identity == here.identity

@@ -155,8 +155,29 @@ def test_the_history_is_sound_with_text_and_its_files_are_removed(model: KimiAud
     assert not any(path.exists() or path.parent.exists() for path in paths)
 
 
+def test_the_identity_holds_the_commit_of_the_hub_or_the_files_of_the_folder(
+    installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert build("", {}).identity == "kimi-audio:moonshotai/Kimi-Audio-7B-Instruct"
+    repository = tmp_path / "hub" / "models--moonshotai--Kimi-Audio-7B-Instruct"
+    snapshot = repository / "snapshots" / ("0123456789" * 4)
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123456789" * 4)
+    assert build("", {}).identity == "kimi-audio:moonshotai/Kimi-Audio-7B-Instruct@01234567"
+    first = build(str(snapshot), {}).identity
+    (snapshot / "config.json").write_text('{"a": 1}')
+    assert build(str(snapshot), {}).identity != first
+
+
 def test_the_seed_decides_what_is_drawn(model: KimiAudioModel) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
     sounds = [model.answer(ask(user(tone()), seed=seed)).audio for seed in (1, 1, 2)]
+    assert torch.rand(1) == expected, "the global generator is left as it was"
     hashes = [sound.content_hash for sound in sounds if sound is not None]
     assert hashes[0] == hashes[1] != hashes[2]
 

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from aqaa_eval.core.answers import MAX_ANSWER_S
 from aqaa_eval.core.attempt import Finish, Query, Response, Timing
 from aqaa_eval.core.audio import Audio
+from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.failure import Failure
+from aqaa_eval.core.runspec import RunSpec
+from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.load import load_run
 from tests.engine.builders import ToneSuite, drive, request
 
@@ -63,3 +67,13 @@ def test_a_hostile_answer_fails_alone_with_its_reason(tmp_path: Path) -> None:
     assert "2000 samples a second" in turns[3].detail
     assert (turns[5].duration_s, turns[5].finish) == (MAX_ANSWER_S, Finish.LENGTH)
     assert turns[5].detail == "longer than 300 s: only that much of it was kept"
+
+
+def test_a_run_goes_on_with_another_time_limit_of_the_models_process(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    suite = ToneSuite(folder=tmp_path / "data", n_samples=1)
+    spec = RunSpec(model="m", model_options={"voice": "a", "worker_timeout_s": 60}, python="/envs/a/bin/python")
+    drive(request(folder.path, Answering([lambda: sound(np.full(1000, 0.1, np.float32))]), suite=suite, spec=spec))
+    folder.refuse_other_spec(spec.model_copy(update={"model_options": {"voice": "a", "worker_timeout_s": 600}}))
+    with pytest.raises(UsageError, match="voice"):
+        folder.refuse_other_spec(spec.model_copy(update={"model_options": {"voice": "b"}}))
