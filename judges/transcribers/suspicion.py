@@ -12,7 +12,7 @@ MAX_WORDS_PER_S = 8.0  # the fastest speakers reach 6 to 7
 MAX_CHARACTERS_PER_S = 18.0
 RATE_ALLOWANCE = 3  # words; the detector may miss a syllable at either end
 MAX_COMPRESSION_RATIO = 2.4  # Whisper's own limit
-MIN_REPEATS, MIN_LOOP_WORDS, MAX_PERIOD_WORDS = 5, 6, 24
+MIN_REPEATS, MIN_LOOP_WORDS, MAX_PERIOD_WORDS = 5, 5, 24
 GUESS_CONFIDENCE, GUESS_LOG_PROBABILITY = 0.4, -1.0
 NO_SPEECH_PROBABILITY, NO_SPEECH_CONFIDENCE = 0.6, 0.5  # a lone, real "yes" comes at 0.6
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aqaa_eval.core.attempt import Word
 from aqaa_eval.judges.transcribers.recogniser import Decoding, Recording
+from aqaa_eval.metrics.normaliser import CHARACTER_LANGUAGES
 
 SAMPLE_RATE_HZ = 16_000
 WINDOW_S = 28.0
@@ -103,9 +104,9 @@ def join(decodings: Sequence[Decoding], windows: Sequence[Window]) -> Decoding:
         for decoding, window in zip(decodings, windows, strict=True)
         for word in decoding.words
     )
-    has_spaces = any(" " in decoding.text for decoding in decodings)
+    between = "" if head.language in CHARACTER_LANGUAGES else " "
     return Decoding(
-        text=(" " if has_spaces else "").join(decoding.text for decoding in decodings if decoding.text),
+        text=between.join(decoding.text for decoding in decodings if decoding.text),
         language=head.language,
         language_probability=head.language_probability,
         words=moved,
