@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aqaa_eval.core.attempt import Evidence, Score, Transcript
+from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.runlog import AttemptLog, QuestionLog, RunLog, TurnLog
 from aqaa_eval.reports.difference import Span, compare_texts, plain
 from aqaa_eval.reports.labels import NOTHING, failure_title, metric_note, metric_title, number, seconds
@@ -56,6 +57,7 @@ class TurnView:
     facts: tuple[tuple[str, str], ...]
     scores: tuple[ScoreView, ...]
     checks: tuple[Evidence, ...]
+    is_unheard: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,7 @@ def _turn_view(
         facts=tuple(_facts(turn)),
         scores=_score_views(score for score in attempt.scores if score.turn == index),
         checks=checks,
+        is_unheard=turn.failure is Failure.BAD_INPUT,
     )
 
 

@@ -18,15 +18,16 @@ Row = dict[str, str]
 
 def list_names(
     kind: Annotated[
-        str, typer.Argument(help="suites, models, judges, transcribers, predictors or weights.")
+        str, typer.Argument(help="suites, formats, models, judges, transcribers, predictors or weights.")
     ] = "suites",
     json_: Annotated[bool, typer.Option("--json", help="As JSON on stdout.")] = False,
 ) -> None:
-    """List suites, models, judges, transcribers, predictors or weights, with what each needs here."""
+    """List suites, formats, models, judges, transcribers, predictors or weights, with what each needs here."""
     from aqaa_eval import catalog
 
     tables = {
         "models": catalog.MODELS,
+        "formats": catalog.SUITE_FORMATS,
         "judges": catalog.JUDGES,
         "transcribers": catalog.TRANSCRIBERS,
         "predictors": catalog.PREDICTORS,

@@ -75,7 +75,7 @@ def test_scoring_a_stored_run_again_does_not_ask_the_model(cli: Callable, tmp_pa
     assert sorted(path.name for path in (out / "audio").iterdir()) == before
 
 
-@pytest.mark.parametrize("kind", ["suites", "models", "judges", "transcribers", "predictors", "weights"])
+@pytest.mark.parametrize("kind", ["suites", "formats", "models", "judges", "transcribers", "predictors", "weights"])
 def test_every_list_has_rows(kind: str, cli: Callable) -> None:
     done = cli("list", kind, "--json")
     assert done.code == 0
