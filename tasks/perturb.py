@@ -23,6 +23,7 @@ from aqaa_eval.core.sample import AudioFile, Sample, Source, Turn
 NOISES = ("white", "pink", "babble")
 N_TALKERS = 6
 MAX_FLAC_HZ = 192_000
+MIN_DURATION_S = 0.02
 Talkers = Callable[[int], list[np.ndarray]]
 
 
@@ -124,9 +125,12 @@ def perturb(audio: Audio, changes: Sequence[Perturbation], *, seed: int, talkers
         talkers: gives other people's speech at a sample rate, for babble.
 
     Raises:
-        AudioError: the question is silent and noise is asked for, or there are no talkers for babble.
+        AudioError: the question is shorter than 20 ms, or silent where noise is asked for, or there are no talkers for
+            babble.
     """
     for place, change in enumerate(changes):
+        if audio.duration_s < MIN_DURATION_S:
+            raise AudioError(f"{1000 * audio.duration_s:.1f} ms are too short to be changed; a question has 20 or more")
         rng = np.random.default_rng([seed, place])
         audio = replace(audio, samples=_changed(audio, change, rng, talkers))
     return audio
