@@ -44,6 +44,7 @@ class TurnView:
         facts: label and value of what was measured on the way.
         scores: those of this turn.
         checks: what was looked at, content first as the judge gave it.
+        is_unheard: true if the question's recording could not be used.
     """
 
     number: int
