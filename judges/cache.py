@@ -10,10 +10,14 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from aqaa_eval.core.errors import DataError
+
+PATIENCE_S = 0.01
+"""How long a verdict waits for others to be committed with it."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -105,19 +109,20 @@ class VerdictCache:
             batch, is_last = self._take()
             if batch:
                 problem = self._commit(batch)
-                for _, _, done, loop in batch:
-                    loop.call_soon_threadsafe(_settle, done, problem)
+                loop = batch[0][3]
+                loop.call_soon_threadsafe(_settle, [done for _, _, done, _ in batch], problem)
             if is_last:
                 return
 
     def _take(self) -> tuple[list[_Item], bool]:
-        """Wait for one item, then take all that are there; True once the cache closes."""
+        """Wait for one item, then a moment for others; True once the cache closes."""
         item = self._inbox.get()
         batch: list[_Item] = []
+        until_s = time.monotonic() + PATIENCE_S
         while item is not None:
             batch.append(item)
             try:
-                item = self._inbox.get_nowait()
+                item = self._inbox.get(timeout=max(0.0, until_s - time.monotonic()))
             except queue.Empty:
                 return batch, False
         return batch, True
@@ -138,10 +143,11 @@ class VerdictCache:
         return None
 
 
-def _settle(done: asyncio.Future[None], problem: DataError | None) -> None:
-    if done.done():
-        return
-    if problem is None:
-        done.set_result(None)
-    else:
-        done.set_exception(problem)
+def _settle(waiting: list[asyncio.Future[None]], problem: DataError | None) -> None:
+    for done in waiting:
+        if done.done():
+            continue
+        if problem is None:
+            done.set_result(None)
+        else:
+            done.set_exception(problem)

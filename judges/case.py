@@ -170,6 +170,8 @@ def describe_delivery(measured: Delivery, *, before: Delivery | None = None, pau
         parts.append(f"level {measured.level_dbfs:.0f} dBFS")
     if measured.pitch_hz is not None and measured.pitch_range_semitones is not None:
         parts.append(f"pitch {measured.pitch_hz:.0f} Hz, range {measured.pitch_range_semitones:.1f} semitones")
+    else:
+        parts.append("no pitch (a whisper, or hardly any voice)")
     parts.append(f"longest pause {measured.longest_pause_s:.1f} s")
     n_long = sum(pause_s >= LONG_PAUSE_S for pause_s in pauses_s)
     if n_long:

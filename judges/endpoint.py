@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible chat server as the voice of a judge, through the `openai` client.
+"""Any OpenAI-compatible chat server as the voice of a judge.
 
 The key comes from the environment and nowhere else. Settings that a server does not know (log-probabilities, a seed,
 a schema) are left out from then on if it says so with a 400, because many servers know only some of them.
@@ -10,16 +10,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.judges.levels import TokenChoice, expected_levels
 from aqaa_eval.judges.retry import read_retry_after
 from aqaa_eval.judges.verdict import ReplyForm
-
-if TYPE_CHECKING:
-    import httpx2
-    from openai import AsyncOpenAI
+from aqaa_eval.judges.wire import HttpReply, NoAnswer, Wire, make_wire
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 OFFICIAL_URL = "https://api.openai.com/v1"
@@ -148,10 +145,10 @@ class ChatEndpoint:
                 "that needs none"
             )
         self._settings = settings
-        self._client: AsyncOpenAI | None = None
         self._left_out: set[str] = set()
         self.name = f"openai:{settings.model}"
         self.address = settings.base_url or OFFICIAL_URL
+        self._wire: Wire = make_wire(self.address, key=os.environ.get(settings.api_key_env) or "none")
 
     @property
     def identity(self) -> str:
@@ -166,35 +163,21 @@ class ChatEndpoint:
         Raises:
             Unreachable: it did not answer, or not with a completion.
         """
-        import httpx2
-        import openai
-
-        self._client = self._client or self._connect()
         body = self._body(call)
         try:
-            # The raw response is taken: building the client's typed objects costs more than all else here.
-            response = await self._client.post("/chat/completions", body=body, cast_to=httpx2.Response)
-        except openai.APIStatusError as error:
-            if self._learns_from(error, body):
-                return await self.complete(call)
-            raise _refused(error) from error
-        except openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            raise Unreachable(f"{self.name}: {type(cause).__name__}: {cause}", may_be_billed=True) from error
-        return self._read(response, call.form)
-
-    def _connect(self) -> AsyncOpenAI:
-        import httpx2
-        from openai import AsyncOpenAI
-
-        from aqaa_eval.judges.wire import LeanTransport, suits_lean_transport
-
-        # Patience is ours (`retry.py`): one place that waits, one that counts.
-        transport = LeanTransport() if suits_lean_transport(self.address) else None
-        headers = {"accept-encoding": "identity"} if transport else None  # the lean transport unpacks nothing
-        client = httpx2.AsyncClient(transport=transport, headers=headers, timeout=None, follow_redirects=True)
-        key = os.environ.get(self._settings.api_key_env) or "none"
-        return AsyncOpenAI(base_url=self.address, api_key=key, max_retries=0, http_client=client)
+            reply = await self._wire.post(body)
+        except NoAnswer as error:
+            raise Unreachable(f"{self.name}: {error}", may_be_billed=True) from error
+        if reply.status == 200:
+            return self._read(reply, call.form)
+        message = _message(reply)
+        if reply.status in (400, 422) and self._learns_from(message, body):
+            return await self.complete(call)
+        raise Unreachable(
+            f"the judge's server answered {reply.status}: {message[:200]}",
+            is_final=reply.status < 500 and reply.status not in RETRYABLE,
+            retry_after_s=read_retry_after(reply.headers.get("retry-after")),
+        )
 
     def _body(self, call: Call) -> dict[str, Any]:
         s = self._settings
@@ -208,20 +191,17 @@ class ChatEndpoint:
             optional["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body | {name: value for name, value in optional.items() if name not in self._left_out}
 
-    def _learns_from(self, error: Any, body: Mapping[str, Any]) -> bool:
-        """Whether a 400 names a setting that can be left out, which is then done for good."""
-        told = str(error).lower()
-        names = [name for name in body if name not in ("model", "messages") and name in told]
-        if error.status_code not in (400, 422) or not names:
-            return False
+    def _learns_from(self, message: str, body: Mapping[str, Any]) -> bool:
+        """Whether a refusal names a setting that can be left out, which is then done for good."""
+        names = [name for name in body if name not in ("model", "messages") and name in message.lower()]
         self._left_out.update(names)
         if "logprobs" in names or "top_logprobs" in names:
             self._left_out.update(("logprobs", "top_logprobs"))
-        return True
+        return bool(names)
 
-    def _read(self, response: httpx2.Response, form: ReplyForm) -> Reply:
+    def _read(self, reply: HttpReply, form: ReplyForm) -> Reply:
         try:
-            completion = json.loads(response.content)
+            completion = json.loads(reply.body)
             choice = completion["choices"][0]
             message = choice["message"]
             text, refusal = message.get("content") or "", message.get("refusal") or ""
@@ -238,13 +218,13 @@ class ChatEndpoint:
                 n_reply_tokens=int(usage.get("completion_tokens") or 0),
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            shown = response.text[:120]
-            raise Unreachable(f"{self.name}: not a chat completion: {shown!r}", may_be_billed=True) from error
+            raise Unreachable(
+                f"{self.name}: not a chat completion: {reply.body[:120]!r}", may_be_billed=True
+            ) from error
 
     async def close(self) -> None:
         """Release connections."""
-        if self._client is not None:
-            await self._client.close()
+        await self._wire.close()
 
 
 def _tokens(choice: Mapping[str, Any]) -> list[TokenChoice]:
@@ -258,10 +238,10 @@ def _tokens(choice: Mapping[str, Any]) -> list[TokenChoice]:
     ]
 
 
-def _refused(error: Any) -> Unreachable:
-    status = error.status_code
-    return Unreachable(
-        f"the judge's server answered {status}: {' '.join(str(error.message).split())[:200]}",
-        is_final=status < 500 and status not in RETRYABLE,
-        retry_after_s=read_retry_after(error.response.headers.get("retry-after")),
-    )
+def _message(reply: HttpReply) -> str:
+    """The server's own words about an error."""
+    try:
+        told = json.loads(reply.body)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        told = reply.body[:400].decode("utf-8", "replace")
+    return " ".join(str(told).split())

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -80,16 +81,8 @@ class ReplyForm:
         return ("reason", *self.tick_names, *(scale.name for scale in self.scales))
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON schema, in the strict subset that servers accept for `response_format`."""
-        properties: dict[str, Any] = {"reason": {"type": "string"}}
-        properties.update({name: {"type": "boolean"} for name in self.tick_names})
-        properties.update({scale.name: {"type": "integer", "enum": list(scale.levels)} for scale in self.scales})
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(self.keys),
-            "additionalProperties": False,
-        }
+        """The JSON schema, in the strict subset that servers accept for `response_format`; not to be changed."""
+        return _schema_of(self)
 
     def describe(self) -> str:
         """The form as a line of text, for judges that see no schema.
@@ -103,6 +96,19 @@ class ReplyForm:
             for scale in self.scales
         ]
         return "{" + ", ".join(parts) + "}"
+
+
+@cache
+def _schema_of(form: ReplyForm) -> dict[str, Any]:
+    properties: dict[str, Any] = {"reason": {"type": "string"}}
+    properties.update({name: {"type": "boolean"} for name in form.tick_names})
+    properties.update({scale.name: {"type": "integer", "enum": list(scale.levels)} for scale in form.scales})
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(form.keys),
+        "additionalProperties": False,
+    }
 
 
 class Verdict(BaseModel):

@@ -14,6 +14,7 @@ import pytest
 from aqaa_eval.core.attempt import Score, Status
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.failure import Failure
+from aqaa_eval.judges import wire
 from aqaa_eval.judges.llm_build import build
 from aqaa_eval.testing.judge_server import INVALID, UNREACHABLE, Fault, JudgeScript, JudgeServer, hashed_grades
 from aqaa_eval.testing.server import Reply, Request, ScriptedServer, json_reply
@@ -132,6 +133,22 @@ def test_an_unreachable_server_is_tried_again_and_then_told(fault: Fault) -> Non
         assert judge.usage.n_retries == 2
     assert (scores["content"].status, scores["content"].failure) == (Status.FAILED, Failure.JUDGE_UNREACHABLE)
     assert "tried 3 times" in scores["content"].reason
+
+
+@pytest.mark.parametrize("fault", [None, *Fault])
+def test_the_openai_client_meets_the_same_fates_as_our_own_connections(
+    fault: Fault | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fates = []
+    script = JudgeScript(fault_share=1.0 if fault else 0.0, faults=(fault or Fault.HANG_UP,))
+    for straight in (True, False):
+        monkeypatch.setattr(wire, "is_plain", lambda base_url, straight=straight: straight)
+        options = {"conversation": False, "attempts": 2, "timeout_s": 0.5}
+        with JudgeServer(script) as server, llm_judge(server.base_url, **options) as judge:
+            content = judge.judge(conversation(["Ahoy!"]))[0]
+            fates.append((content.value, content.failure, server.server.n_requests))
+    assert fates[0] == fates[1]
+    assert (fates[0][0] is None) is (fault is not None)
 
 
 def test_nobody_is_asked_while_the_server_wants_a_pause() -> None:
