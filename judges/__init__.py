@@ -1,4 +1,4 @@
-"""Who scores: transcribers, the checks judge, language-model judges, MOS predictors, speech fidelity, and the chain that joins them.
+"""Who scores: transcribers, checks, language models, MOS predictors, speech fidelity, and the chain that joins them.
 
 Metrics, by `Score.metric`:
 

@@ -102,10 +102,16 @@ def make_case(attempt: Attempt, *, channel: Channel, measures_sound: bool) -> Ca
 
 
 def uncertain_words(transcript: Transcript | None) -> tuple[str, ...]:
-    """Words that the recogniser itself doubts, in order, each once."""
-    words = transcript.words if transcript else ()
-    doubted = (word.text.strip() for word in words if word.confidence < UNCERTAIN_BELOW)
-    return tuple(dict.fromkeys(word for word in doubted if word))[:MAX_UNCERTAIN_WORDS]
+    """What a second recogniser heard differently, then words that the first one doubts itself, each once."""
+    if transcript is None:
+        return ()
+    doubts = transcript.second.doubts if transcript.second else ()
+    told = [
+        f"{transcript.text[doubt.start : doubt.end] or '(nothing)'} (or: {doubt.instead or 'nothing'})"
+        for doubt in doubts
+    ]
+    told += [word.text.strip() for word in transcript.words if word.confidence < UNCERTAIN_BELOW]
+    return tuple(dict.fromkeys(word for word in told if word))[:MAX_UNCERTAIN_WORDS]
 
 
 def _is_answered(answer: Answer, turn: TurnAttempt, channel: Channel) -> bool:
