@@ -132,4 +132,5 @@ class HttpEar:
         """The words of a recording; "" if there is no speech in it, and then nothing is sent."""
         if not speech_s(audio):
             return ""
+        self._client.open()
         return self._client.transcribe(encode_audio(audio, container="WAV"), model=self._model)

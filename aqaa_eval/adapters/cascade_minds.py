@@ -130,6 +130,7 @@ class ServerMind:
             "temperature": self._settings.temperature,
             "seed": seed,
         }
+        self._client.open()
         text, is_cut = _text_of(self._client.chat(body))
         yield Piece(text=text, finish=Finish.LENGTH if is_cut else Finish.STOP)
 

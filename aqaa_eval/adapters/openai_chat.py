@@ -128,6 +128,7 @@ class OpenAIChatModel:
             ModelError: the server refused, or sent what is no answer; the message says what.
         """
         body = make_body(query, model=self._settings.model, settings=self._settings.request, id_of=self._id_of)
+        self._client.open()
         reply, timing = self._client.endpoint.ask(lambda meter: self._attempt(body, meter))
         if reply.audio is not None and reply.audio_id:
             self._ids[reply.audio.content_hash] = reply.audio_id, reply.expires_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -13,6 +14,11 @@ from aqaa_eval.core.errors import ModelError
 
 if TYPE_CHECKING:
     from openai import OpenAI
+
+
+def _without_payloads(record: logging.LogRecord) -> bool:
+    """Keep the client's own log, but for the line that repeats a request with all its sound (OPENAI_LOG=debug)."""
+    return not str(record.msg).startswith("Request options")
 
 
 class Client:
@@ -31,8 +37,13 @@ class Client:
     def _sdk(self) -> OpenAI:
         import openai
 
+        logging.getLogger("openai._base_client").addFilter(_without_payloads)
         # Retries are ours: the client's would not know how much time an answer has left.
         return openai.OpenAI(api_key=self._key, base_url=self.endpoint.settings.base_url, max_retries=0)
+
+    def open(self) -> None:
+        """Load the library: the first answer must not be timed with it."""
+        self._sdk  # noqa: B018
 
     @contextmanager
     def posted(self, body: Mapping[str, Any], meter: Meter) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 DIALECTS = ("openai", "vllm-omni")
 VLLM_INPUT_RATE_HZ = 16_000
+_log = logging.getLogger(__name__)
+_log.setLevel(logging.INFO)  # below that the library writes headers, and with them the key
 APPEND_BYTES = 64_000
 MAX_MESSAGE_BYTES = 64 * 2**20
 
@@ -122,6 +125,8 @@ class OpenAIRealtimeModel:
             ModelTimeout: no whole answer within the limit.
             ModelError: the server refused, or sent what is no answer; the message says what.
         """
+        import websockets.sync.client  # noqa: F401  # the first answer must not be timed with it
+
         return self._endpoint.ask(lambda meter: self._attempt(query, meter))
 
     def _attempt(self, query: Query, meter: Meter) -> Response:
@@ -148,6 +153,7 @@ class OpenAIRealtimeModel:
             open_timeout=meter.left_s,
             close_timeout=0.5,
             max_size=MAX_MESSAGE_BYTES,
+            logger=_log,
         ) as connection:
             yield connection
 

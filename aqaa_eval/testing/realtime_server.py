@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ FAULTS = {
     "forbidden": "401 to the handshake",
     "busy": "429 to the handshake",
 }
+_log = logging.getLogger(__name__)
+_log.setLevel(logging.INFO)  # below that the library writes headers, and with them the key
 _N_PIECES = 4
 _RATE_HZ = 24_000
 _VLLM_INPUT_RATE_HZ = 16_000
@@ -74,7 +77,13 @@ class RealtimeServer:
         from websockets.sync.server import serve
 
         server: Server = serve(
-            self._session, "127.0.0.1", 0, process_request=self._handshake, max_size=2**26, close_timeout=0.2
+            self._session,
+            "127.0.0.1",
+            0,
+            process_request=self._handshake,
+            max_size=2**26,
+            close_timeout=0.2,
+            logger=_log,
         )
         self._server = server
         threading.Thread(target=server.serve_forever, name="realtime-server", daemon=True).start()
