@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -128,5 +129,7 @@ def _kokoro_core() -> Any:
     except ImportError as error:
         raise UsageError(f"the kokoro voices need: {KOKORO_PIP}") from error
     load: Callable[[], None] = core._load
-    load()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the package's way to read its own files
+        load()
     return core
