@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aqaa_eval.core.container import AUDIO_SUFFIXES, SUFFIX_OF, container_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, eq=False)

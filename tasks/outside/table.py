@@ -17,7 +17,7 @@ from aqaa_eval.tasks.outside.columns import AUDIO, AUDIOS, OBJECTS, TEXT, TEXTS,
 from aqaa_eval.tasks.outside.embedded import Embedded, embed
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
 _N_LOOKED_AT = 50
 _SAMPLE_CHARS = 40
@@ -86,7 +86,7 @@ def read_parquet(paths: Sequence[Path], *, name: str) -> Table:
         DataError: one is no parquet file, or has other columns than the first.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq
 
     try:
         tables = [pq.read_table(path) for path in paths]
