@@ -68,8 +68,8 @@ def test_a_tape_played_faster_has_more_syllables_a_second_and_a_higher_pitch(
     attempt = make_attempt(turns, [[], []])
     plain, fast = (_values(AcousticJudge(), attempt, turn) for turn in (0, 1))
     assert fast["rate_syllables_per_s"] == pytest.approx(1.25 * float(plain["rate_syllables_per_s"] or 0), rel=0.15)
-    assert fast["pitch_hz"] == pytest.approx(1.25 * float(plain["pitch_hz"] or 0), rel=0.06)
-    assert fast["pitch_range_semitones"] == pytest.approx(float(plain["pitch_range_semitones"] or 0), abs=1.0)
+    assert fast["pitch_hz"] == pytest.approx(1.25 * float(plain["pitch_hz"] or 0), rel=0.08)
+    assert fast["pitch_range_semitones"] == pytest.approx(float(plain["pitch_range_semitones"] or 0), abs=1.5)
 
 
 def test_level_and_pauses_are_what_was_done_to_the_sound(
