@@ -48,4 +48,7 @@ def serve(
     spec = parse_run_spec({"model": model, "model_options": options, "python": python}, name="command line")
     server = LocalServer(catalog.make_model(spec, log=log), settings)
     print(f"{settings.name}: page at {server.url}/, API at {server.url}/v1 (Ctrl-C stops it)", file=sys.stderr)
-    server.run()
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)

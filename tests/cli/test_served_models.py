@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from aqaa_eval.testing.audio_server import AudioChat
 from aqaa_eval.testing.realtime_server import RealtimeServer
 from aqaa_eval.testing.server import ScriptedServer
 from tests.cli.conftest import Done
+from tests.serving.builders import call
 
 KEY = "sk-planted-0123456789abcdef"
 FAST = ("--asr", "none", "--speech-mos", "none", "--quiet")
@@ -172,6 +176,22 @@ def test_an_address_with_a_password_is_refused_before_anything_is_written(cli: C
         assert done.code == ExitCode.USAGE
         assert "hunter2" not in done.out + done.err
         assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+
+
+def test_ctrl_c_ends_the_server_in_peace() -> None:
+    command = "from aqaa_eval.cli.main import main; main()"
+    arguments = [sys.executable, "-c", command, "serve", "--model", "fake:echo", "--port", "0"]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        try:
+            url = line.split("page at ")[1].split(",")[0]
+            assert call(f"{url}health").json() == {"status": "ok"}
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, told.strip()) == (0, "stopped")
 
 
 def test_serve_refuses_what_it_cannot_do_with_the_way_out(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
