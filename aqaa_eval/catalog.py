@@ -414,9 +414,9 @@ def _named_judge(name: str, spec: RunSpec) -> Judge:
     head, _, argument = name.partition(":")
     build = _find("judge", "aqaa_eval.judges", JUDGES, head)
     if head == "checks":
-        from aqaa_eval.tasks.checks import VERSION, evaluate
+        from aqaa_eval.tasks.checks import evaluate, identity
 
-        checks: Judge = build(evaluate, channel=spec.channel, version=VERSION)
+        checks: Judge = build(evaluate, channel=spec.channel, version=identity())
         return checks
     made: Judge = build(argument)
     return made

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from aqaa_eval.core.checking import CheckOutcome, Heard
 from aqaa_eval.core.errors import DataError
 from aqaa_eval.core.sample import CheckSpec
+from aqaa_eval.metrics.praat_pitch import TRACKERS, chosen_tracker
 from aqaa_eval.tasks import checks_delivery as delivery
 from aqaa_eval.tasks import checks_melody as melody
 from aqaa_eval.tasks import checks_text as text
@@ -104,6 +105,16 @@ CHECKS: Mapping[str, Check] = {
     "steady_beat": _spoken(melody.steady_beat, beats=COUNT, variation_at_most=optional(POSITIVE)),
 }
 """All checks by name; the functions' docstrings say what each demands and with what tolerance."""
+
+
+def identity() -> str:
+    """Version of the checks, and who measures pitch if it is not the default.
+
+    >>> identity().split("+")[0] == VERSION
+    True
+    """
+    tracker = chosen_tracker()
+    return VERSION if tracker == TRACKERS[0] else f"{VERSION}+{tracker}"
 
 
 def evaluate(spec: CheckSpec, heard: Heard) -> CheckOutcome:

@@ -1,7 +1,8 @@
 """How an answer is spoken, as measurements: rate, level, pitch, pauses, sung notes. Never an emotion.
 
-Pitch is swift-f0's (MIT, a network of 135 kB), notes are its dynamic programme's; speech is Silero's. What is ours is
-only the summary: medians and ranges that a listener would confirm, and a count of syllables in the text.
+Pitch is swift-f0's (MIT, a network of 135 kB), or Praat's where it is chosen (`praat_pitch`); notes are found by
+swift-f0's dynamic programme; speech is Silero's. What is ours is only the summary: medians and ranges that a listener
+would confirm, and a count of syllables in the text.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqaa_eval.core.audio import Audio
+from aqaa_eval.metrics.praat_pitch import chosen_tracker, praat_pitch_hz
 from aqaa_eval.metrics.voice_activity import Segment, speech_segments
 
 if TYPE_CHECKING:
@@ -159,15 +161,20 @@ def count_syllables(text: str, *, language: str) -> int:
 
 
 def pitch_track(audio: Audio) -> PitchTrack:
-    """Pitch of each 16 ms, by swift-f0; asking again for the same `Audio` costs nothing."""
+    """Pitch of each 16 ms, by the chosen tracker; asking again for the same `Audio` costs nothing."""
     known = _tracks.get(audio)
     if known is None:
         from swift_f0 import FRAME_PERIOD
 
         result = _detector().detect(audio.samples, audio.sample_rate_hz, fmin=PITCH_FLOOR_HZ, fmax=PITCH_CEILING_HZ)
+        pitch_hz, voiced = result.pitch_hz, result.confidence >= 0.5
+        if chosen_tracker() == "praat":
+            times_s = np.arange(len(pitch_hz)) * FRAME_PERIOD
+            pitch_hz = praat_pitch_hz(audio, times_s, floor_hz=PITCH_FLOOR_HZ, ceiling_hz=PITCH_CEILING_HZ)
+            voiced = pitch_hz > 0
         known = _tracks[audio] = PitchTrack(
-            midi=69.0 + 12.0 * np.log2(np.maximum(result.pitch_hz, 1.0) / 440.0),
-            voiced=result.confidence >= 0.5,
+            midi=69.0 + 12.0 * np.log2(np.maximum(pitch_hz, 1.0) / 440.0),
+            voiced=voiced,
             frame_s=FRAME_PERIOD,
             result=result,
         )
