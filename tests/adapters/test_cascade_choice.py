@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from aqaa_eval.adapters.cascade import build
+from aqaa_eval.adapters.cascade_minds import MindSettings, find_mind
+from aqaa_eval.adapters.cascade_parts import ChatLine
 from aqaa_eval.adapters.cascade_voices import make_voice
 from aqaa_eval.adapters.openai_chat import build as build_chat
+from aqaa_eval.adapters.openai_endpoint import EndpointSettings
 from aqaa_eval.core.attempt import Finish
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import MissingWeights, ModelError, ModelTimeout, UnknownName, UsageError
@@ -19,6 +22,7 @@ from aqaa_eval.core.weights import is_present, locate
 from aqaa_eval.testing.audio_server import AudioChat
 from aqaa_eval.testing.server import Reply, Request, ScriptedServer, json_reply
 from tests.adapters.queries import ask, assistant, tone, user
+from tests.adapters.tiny_models import write_gguf
 
 needs_hibari = pytest.mark.skipif(importlib.util.find_spec("hibari") is None, reason="needs hibari")
 QUESTION = "What is the capital of France?"
@@ -136,6 +140,25 @@ def test_a_local_checkpoint_and_another_runtime_of_whisper_answer_as_the_default
     response = model.answer(ask(user(spoken)))
     assert response.text is not None
     assert "Paris" in response.text
+
+
+def test_a_gguf_file_answers_and_another_file_is_another_model(tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path)
+    settings = MindSettings(max_new_tokens=8, temperature=0.0, device="cpu", endpoint=EndpointSettings())
+    part = find_mind(f"gguf:{path}", settings)
+    assert part.missing == ()
+    mind = part.open()
+    chat = [ChatLine(role="user", text="hello")]
+    first, second = (list(mind.answer(chat, system="Be brief.", seed=0)) for _ in range(2))
+    assert first == second
+    assert 1 < len(first) <= 9
+    assert first[-1].finish in (Finish.STOP, Finish.LENGTH)
+    name = part.name_it()
+    assert name.startswith("gguf:tiny@")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert find_mind(f"gguf:{path}", settings).name_it() != name
 
 
 @pytest.fixture
