@@ -6,6 +6,7 @@ that tell a guess nor a seed of its own. Tokens, features and the alignment in t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +25,9 @@ from aqaa_eval.judges.transcribers.sources import find_source, read_settings
 from aqaa_eval.judges.transcribers.weight_names import weights_hash
 from aqaa_eval.judges.transcribers.windows import SAMPLE_RATE_HZ, Window, recognise_windows
 
-FRAMES_PER_S, TOKENS_PER_S = 100, 50
+TOKENS_PER_S = 50
 MEDIAN_WIDTH = 7
+MULTILINGUAL_VOCABULARY = 51865
 NO_WORDS: tuple[Word, ...] = ()
 
 
@@ -111,20 +113,18 @@ class HfWhisperRecogniser:
             logging.set_verbosity(verbosity)
             if shows_bar:
                 logging.enable_progress_bar()
+        with warnings.catch_warnings():
+            # whisper leaves its vocabulary's file to the garbage collector; it reads it once, here.
+            warnings.simplefilter("ignore", ResourceWarning)
+            _tokenizer_of(model.config, "en")
         return model.to(self._device).eval()
 
     @property
     def _is_multilingual(self) -> bool:
-        return bool(self._model.config.vocab_size >= 51865)
+        return bool(self._model.config.vocab_size >= MULTILINGUAL_VOCABULARY)
 
     def _tokenizer(self, language: str) -> Any:
-        from whisper.tokenizer import get_tokenizer
-
-        # 99 languages, or the 100 of large-v3: that shifts every special token after them.
-        n_languages = self._model.config.vocab_size - 51765 - int(self._is_multilingual)
-        return get_tokenizer(
-            self._is_multilingual, num_languages=max(n_languages, 1), language=language, task="transcribe"
-        )
+        return _tokenizer_of(self._model.config, language)
 
     def recognise(self, recordings: Sequence[Recording]) -> list[Decoding]:
         """Greedy, in batches of windows.
@@ -271,6 +271,15 @@ class HfWhisperRecogniser:
         jumps = np.pad(np.diff(rows), (1, 0), constant_values=1).astype(bool)
         moments = places[jumps] / TOKENS_PER_S
         return tuple(_spoken(tokenizer, step, moments, duration_s=n_samples / SAMPLE_RATE_HZ))
+
+
+def _tokenizer_of(config: Any, language: str) -> Any:
+    from whisper.tokenizer import get_tokenizer
+
+    is_multilingual = config.vocab_size >= MULTILINGUAL_VOCABULARY
+    # 99 languages, or the 100 of large-v3: that shifts every special token after them.
+    n_languages = config.vocab_size - 51765 - int(is_multilingual)
+    return get_tokenizer(is_multilingual, num_languages=max(n_languages, 1), language=language, task="transcribe")
 
 
 def _steps(

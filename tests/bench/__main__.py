@@ -28,9 +28,11 @@ def main() -> None:
     harness.main()
     print()
     # Only now: the memory of a child process counts from its parent's, and this loads torch.
-    from tests.bench import bench_reference
+    from tests.bench import bench_asr, bench_reference
 
     bench_reference.main()
+    print()
+    bench_asr.main()
 
 
 if __name__ == "__main__":
