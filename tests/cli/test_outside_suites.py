@@ -151,3 +151,33 @@ def test_settings_of_a_source_are_part_of_the_spec(cli: Callable, table: Path, t
     done = cli(*run, "--suite-set", "default_language=ja")
     assert done.code == 2
     assert "another spec: suite_options {}, now {'default_language': 'ja'}" in done.err
+
+
+def test_stepeval_audio_360_of_a_folder_runs_as_the_nine_suites(
+    cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.tasks.test_stepeval_audio_360 import lists_of_names
+
+    monkeypatch.setenv("AQAA_EVAL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "set").mkdir()
+    name = f"stepeval-audio-360:{lists_of_names(tmp_path / 'set')}"
+    done = cli("run", "--model", "fake:echo", "--suite", name, *PLAIN, "--out", tmp_path / "run", "--json")
+    summary = json.loads(done.out)
+    assert (done.code, len(summary["suites"]), summary["n_attempts"]) == (0, 9, 9)
+    assert summary["suites"]["singing"]["title"] == "Sing"
+    done = cli("run", "--model", "fake:echo", "--suite", name, "--suite", "gaming", *PLAIN)
+    assert "another suite gaming is named too" in done.err
+
+
+def test_voicebench_of_a_local_copy_runs(cli: Callable, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tests.tasks.sounds import wav
+
+    (tmp_path / "copy" / "commoneval").mkdir(parents=True)
+    rows = [{"audio": {"bytes": wav(300), "path": None}, "prompt": "What is <<this>>?"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "copy" / "commoneval" / "test-00000-of-00001.parquet")
+    run = ("run", "--model", "fake:echo", "--suite", "voicebench:commoneval", *PLAIN, "--out", tmp_path / "run")
+    done = cli(*run, "--suite-set", f"repo={tmp_path / 'copy'}", "--json")
+    assert (done.code, json.loads(done.out)["n_attempts"]) == (0, 1)
