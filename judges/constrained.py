@@ -8,7 +8,9 @@ at a fraction of the steps; whether it is a good one is another question.
 
 from __future__ import annotations
 
+import copy
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,6 +45,8 @@ class Choice:
 
 
 Piece = Fixed | Free | Choice
+MAX_BEGINNINGS = 4
+"""Beginnings of prompts that are kept read: the rubrics that take turns within a run."""
 
 
 def pieces_of(form: ReplyForm, *, max_reason_tokens: int) -> list[Piece]:
@@ -85,11 +89,19 @@ class ConstrainedWriter:
         self._model = model
         self._tokenizer = tokenizer
         self._plain, self._closing = _string_tokens(tokenizer, n_logits=model.config.get_text_config().vocab_size)
+        self._beginnings: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
-    def write(self, prompt_ids: Sequence[int], pieces: Sequence[Piece]) -> Written:
-        """Write the pieces after a prompt."""
-        state = _State(self._model)
-        state.feed(list(prompt_ids))
+    def write(self, prompt_ids: Sequence[int], pieces: Sequence[Piece], *, n_shared: int = 0) -> Written:
+        """Write the pieces after a prompt.
+
+        Args:
+            prompt_ids: tokens of the prompt.
+            pieces: what is to be written.
+            n_shared: tokens at the prompt's beginning that other prompts have too: they are read once. They are read in
+                a step of their own also the first time, so that the verdict does not depend on what was asked before.
+        """
+        state = _State(self._model, self._read_beginning(tuple(prompt_ids[:n_shared])), n_read=n_shared)
+        state.feed(list(prompt_ids[n_shared:]))
         texts: list[str] = []
         expected: dict[str, float] = {}
         for piece in pieces:
@@ -104,6 +116,20 @@ class ConstrainedWriter:
                 if piece.scale is not None and level is not None:
                     expected[piece.scale.name] = level
         return Written(text="".join(texts), expected=expected, n_tokens=state.n_fed - len(prompt_ids))
+
+    def _read_beginning(self, ids: tuple[int, ...]) -> Any:
+        """A copy of the model's cache after these tokens."""
+        if not ids:
+            return None
+        if ids not in self._beginnings:
+            state = _State(self._model)
+            state.feed(list(ids))
+            state.logits()
+            self._beginnings[ids] = state.cache
+            if len(self._beginnings) > MAX_BEGINNINGS:
+                self._beginnings.popitem(last=False)
+        self._beginnings.move_to_end(ids)
+        return copy.deepcopy(self._beginnings[ids])
 
     def _write_free(self, state: _State, piece: Free) -> str:
         import torch
@@ -146,11 +172,11 @@ class ConstrainedWriter:
 class _State:
     """The model's cache and what it expects next; tokens are fed in one step, lazily."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, cache: Any = None, *, n_read: int = 0) -> None:
         self._model = model
-        self._cache: Any = None
         self._waiting: list[int] = []
-        self.n_fed = 0
+        self.cache = cache
+        self.n_fed = n_read
 
     def feed(self, ids: list[int]) -> None:
         self._waiting += ids
@@ -162,8 +188,8 @@ class _State:
 
         with torch.inference_mode():
             ids = torch.tensor([self._waiting], device=self._model.device)
-            output = self._model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
-        self._cache, self._waiting = output.past_key_values, []
+            output = self._model(input_ids=ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+        self.cache, self._waiting = output.past_key_values, []
         found: torch.Tensor = output.logits[0, -1].float().cpu()
         return found
 

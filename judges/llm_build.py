@@ -36,12 +36,7 @@ def build(
         MissingWeights: a local model is not on this machine.
         DataError: the file of verdicts cannot be used.
     """
-    doubles = sorted({name for name in names if list(names).count(name) > 1})
-    if doubles:
-        raise UsageError(f"--judge names {doubles[0]} twice; several verdicts of one model: --judge-set repeats=3")
-    common = settings_of("", options, names=names)
-    if common.quorum is not None and common.quorum > len(names):
-        raise UsageError(f"quorum {common.quorum} of {len(names)} judges can never be met; give at most {len(names)}")
+    common = _common_settings(names, options)
     settings = [settings_of(name, options, names=names) for name in names]
     providers = [_provider(name, own) for name, own in zip(names, settings, strict=True)]
     purse = Purse(common.cost_limit)
@@ -65,12 +60,23 @@ def build(
     return LlmJudge(askers, settings=llm, purse=purse, cache=cache)
 
 
+def _common_settings(names: Sequence[str], options: Mapping[str, OptionValue]) -> JudgeSettings:
+    doubles = sorted({name for name in names if list(names).count(name) > 1})
+    if doubles:
+        raise UsageError(f"--judge names {doubles[0]} twice; several verdicts of one model: --judge-set repeats=3")
+    common = settings_of("", options, names=names)
+    if common.quorum is not None and common.quorum > len(names):
+        raise UsageError(f"quorum {common.quorum} of {len(names)} judges can never be met; give at most {len(names)}")
+    return common
+
+
 def _provider(name: str, settings: JudgeSettings) -> Provider:
     head, _, model = name.partition(":")
     if head == "hf":
         from aqaa_eval.judges.local import LocalProvider
 
-        return LocalProvider(model, device=settings.device, max_tokens=settings.max_tokens)
+        n_reason = min(settings.reason_tokens, settings.max_tokens)
+        return LocalProvider(model, device=settings.device, dtype=settings.dtype, max_reason_tokens=n_reason)
     chat = ChatSettings(
         model=model,
         base_url=settings.base_url,

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,23 @@ MAX_REASON_TOKENS = 80
 class LocalModel:
     """A causal language model that writes verdicts; loaded when it is first asked."""
 
-    def __init__(self, source: str, *, device: str = "cpu", max_reason_tokens: int = MAX_REASON_TOKENS) -> None:
+    def __init__(
+        self, source: str, *, device: str = "cpu", dtype: str = "auto", max_reason_tokens: int = MAX_REASON_TOKENS
+    ) -> None:
         """Find the model's files.
+
+        Args:
+            source: see the module.
+            device: to run on.
+            dtype: "float32", "bfloat16", or "auto": the first on a CPU, the second elsewhere.
+            max_reason_tokens: of a verdict's reason; 0 writes none, and a verdict takes one step per scale.
 
         Raises:
             UsageError: there are no such files.
             MissingWeights: a catalogue name that was not fetched.
         """
         self._device = device
+        self._dtype = dtype if dtype != "auto" else "float32" if device == "cpu" else "bfloat16"
         self._max_reason_tokens = max_reason_tokens
         self._lock = threading.Lock()
         self._loaded: tuple[Any, ConstrainedWriter, int] | None = None
@@ -52,12 +62,14 @@ class LocalModel:
             try:
                 tokenizer, writer, n_context = self._loaded = self._loaded or self._load()
                 ids = _prompt_ids(tokenizer, messages)
+                n_shared = _shared_length(tokenizer, messages, ids)
                 n_room = n_context - len(ids) - len(form.keys) * 8 - self._max_reason_tokens
                 if n_room < 0:
                     raise Unreachable(
                         f"hf:{self.source}: {len(ids)} tokens of prompt do not fit into its {n_context}", is_final=True
                     )
-                written = writer.write(ids, pieces_of(form, max_reason_tokens=self._max_reason_tokens))
+                pieces = pieces_of(form, max_reason_tokens=self._max_reason_tokens)
+                written = writer.write(ids, pieces, n_shared=n_shared)
             except (RuntimeError, ValueError, OSError) as error:
                 told = " ".join(str(error).split())[:300]
                 raise Unreachable(f"hf:{self.source}: {type(error).__name__}: {told}", is_final=True) from error
@@ -70,7 +82,7 @@ class LocalModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
-        dtype = torch.float32 if self._device == "cpu" else torch.bfloat16
+        dtype: torch.dtype = getattr(torch, self._dtype)
         place: dict[str, Any] = {"gguf_file": self.gguf} if self.gguf else {}
         if isinstance(self.folder, Path):
             place["local_files_only"] = True
@@ -91,20 +103,24 @@ class LocalProvider:
 
     is_local = True
 
-    def __init__(self, source: str, *, device: str = "cpu", max_tokens: int = 400) -> None:
+    def __init__(
+        self, source: str, *, device: str = "cpu", dtype: str = "auto", max_reason_tokens: int = MAX_REASON_TOKENS
+    ) -> None:
         """Find the model; it is loaded with the first verdict.
 
         Raises:
             UsageError, MissingWeights: it is not there; the message says what to give.
         """
-        self._model = LocalModel(source, device=device, max_reason_tokens=min(MAX_REASON_TOKENS, max_tokens))
+        self._model = LocalModel(source, device=device, dtype=dtype, max_reason_tokens=max_reason_tokens)
+        self._extras = "" if dtype == "auto" else f"/{dtype}"
+        self._extras += "" if max_reason_tokens == MAX_REASON_TOKENS else f"/reason{max_reason_tokens}"
         self.name = f"hf:{_short(source)}"
         self.address = f"device {device}"
 
     @property
     def identity(self) -> str:
-        """Name and hash of the weights."""
-        return f"{self.name}@{self._model.fingerprint}/constrained"
+        """Name and hash of the weights, and settings that are not the default."""
+        return f"{self.name}@{self._model.fingerprint}/constrained{self._extras}"
 
     async def complete(self, call: Call) -> Reply:
         """One verdict.
@@ -154,6 +170,16 @@ def _fingerprint(source: str, folder: Path | str, gguf: str) -> str:
             file.seek(max(0, size - EDGE_BYTES))
             digest.update(f"{path.name} {size} ".encode() + head + file.read(EDGE_BYTES))
     return digest.hexdigest()[:8]
+
+
+def _shared_length(tokenizer: Any, messages: Sequence[Mapping[str, str]], ids: Sequence[int]) -> int:
+    """Tokens at the beginning that every prompt with the same rules has, whatever the item is."""
+    if len(messages) < 2:
+        return 0
+    others = (_prompt_ids(tokenizer, [messages[0], {"role": "user", "content": text}]) for text in ("a", "1"))
+    return min(
+        sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ids, other, strict=False))) for other in others
+    )
 
 
 def _prompt_ids(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:

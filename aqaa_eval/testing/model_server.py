@@ -72,14 +72,14 @@ class ModelServer:
         except Unreachable as error:
             return json_reply({"error": {"message": str(error)}}, status=400)
         n_prompt, n_reply = reply.n_prompt_tokens, reply.n_reply_tokens
-        message = {"role": "assistant", "content": reply.text, "refusal": None}
+        answer = {"role": "assistant", "content": reply.text, "refusal": None}
         return json_reply(
             {
                 "id": "local",
                 "object": "chat.completion",
                 "created": 0,
                 "model": self._model.source,
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "choices": [{"index": 0, "message": answer, "finish_reason": "stop"}],
                 "usage": {
                     "prompt_tokens": n_prompt,
                     "completion_tokens": n_reply,

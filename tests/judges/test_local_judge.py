@@ -118,6 +118,19 @@ def test_the_level_is_the_likeliest_digit_and_its_expectation_that_of_plain_deco
     assert json.loads(reply.text)["content"] == int(shares.argmax()) + 1
 
 
+def test_what_was_judged_before_changes_nothing(model: LocalModel) -> None:
+    rules = [
+        {"role": "system", "content": "You grade answers. " * 20},
+        {"role": "system", "content": "You count. " * 20},
+    ]
+    chats = [[rule, {"role": "user", "content": f"Answer {n}."}] for n in range(2) for rule in rules]
+    first = [model.reply(chat, FORM) for chat in chats]
+    other = LocalModel(SMALL, max_reason_tokens=16)
+    assert [other.reply(chat, FORM) for chat in reversed(chats)] == first[::-1]
+    assert other._loaded is not None
+    assert len(other._loaded[1]._beginnings) == 2
+
+
 def test_a_prompt_that_does_not_fit_is_said(model: LocalModel) -> None:
     judge = build([f"hf:{SMALL}"], {"acoustics": False, "conversation": False})
     try:
