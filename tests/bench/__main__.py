@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from tests.bench import harness
+from tests.bench import bench_judge, harness
 
 
 def machine() -> str:
@@ -26,6 +26,8 @@ def main() -> None:
     """Run them all."""
     print(f"Machine: {machine()}\n")
     harness.main()
+    print()
+    bench_judge.main()
     print()
     # Only now: the memory of a child process counts from its parent's, and this loads torch.
     from tests.bench import bench_asr, bench_reference
