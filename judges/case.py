@@ -76,7 +76,7 @@ def make_case(attempt: Attempt, *, channel: Channel, measures_sound: bool) -> Ca
     """Collect what is known; no turn of the attempt may be broken.
 
     Raises:
-        NothingToRead: an answer has no words on that channel.
+        NothingToRead: an answer has no words on that channel, or a question has none and no reference either.
     """
     turns = {turn.index: turn for turn in attempt.turns}
     answers = find_answers(attempt)
@@ -84,6 +84,8 @@ def make_case(attempt: Attempt, *, channel: Channel, measures_sound: bool) -> Ca
     before: Delivery | None = None
     for answer, asked in zip(answers, attempt.sample.turns, strict=True):
         turn = turns[answer.turn]
+        if not asked.text.strip() and not asked.reference:
+            raise NothingToRead(f"turn {turn.index + 1}: the question's words are not known, and it has no reference")
         missing = "" if _is_answered(answer, turn, channel) else _why_missing(answer)
         words = "" if missing else _words(turn, channel)
         measured, before = _measure(answer, turn, asked, before) if measures_sound else ("", None)

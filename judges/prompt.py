@@ -103,7 +103,8 @@ def _notes(case: Case) -> list[str]:
 
 
 def _said(number: int, turn: CaseTurn) -> list[str]:
-    lines = [f"turn {number}, the person asked ({turn.asked.language}): {neutralise(turn.asked.text)}"]
+    question = neutralise(turn.asked.text) if turn.asked.text.strip() else "(the words are not known)"
+    lines = [f"turn {number}, the person asked ({turn.asked.language}): {question}"]
     if turn.missing:
         return [*lines, f"turn {number}, the model gave no answer ({neutralise(turn.missing)})"]
     lines.append(f"turn {number}, the model answered: {neutralise(turn.answer)}")

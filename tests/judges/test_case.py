@@ -60,6 +60,18 @@ def test_an_answer_without_words_on_the_channel_is_nothing_to_read() -> None:
         make_case(untranscribed, channel="audio", measures_sound=False)
 
 
+def test_a_question_without_words_needs_a_reference() -> None:
+    def wordless(attempt: Attempt) -> Attempt:
+        turns = tuple(replace(turn, text="") for turn in attempt.sample.turns)
+        return replace(attempt, sample=replace(attempt.sample, turns=turns))
+
+    with pytest.raises(NothingToRead, match="the question's words are not known"):
+        make_case(wordless(conversation(["x"])), channel="audio", measures_sound=False)
+    case = make_case(wordless(conversation(["x"], reference="y")), channel="audio", measures_sound=False)
+    rubric = load_rubric("gaming")
+    assert "(the words are not known)" in build_prompt(case, rubric, rubric.scales).user
+
+
 def test_a_flag_on_the_answer_is_told_and_a_missing_answer_is_no_flag() -> None:
     clipped = make_case(with_turn(conversation(["x"]), failure=Failure.CLIPPED), channel="audio", measures_sound=False)
     assert clipped.turns[0].flags == ("clipped",)
