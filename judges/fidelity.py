@@ -40,7 +40,7 @@ class FidelityJudge:
     def judge(self, attempt: Attempt) -> tuple[Score, ...]:
         """Per turn, errors per reference word, with the number of reference words as its weight.
 
-        The two parts of the error come with it wherever any turn of the conversation was heard by two ears.
+        The two parts of the error come with it where any turn of the conversation was heard by two ears.
         """
         turns = {turn.index: turn for turn in attempt.turns}
         answers = find_answers(attempt)
@@ -48,7 +48,8 @@ class FidelityJudge:
             self._turn(answer, turns.get(answer.turn), asked)
             for answer, asked in zip(answers, attempt.sample.turns, strict=True)
         ]
-        if any(turn.transcript is not None and turn.transcript.second is not None for turn in attempt.turns):
+        has_second = any(turn.transcript is not None and turn.transcript.second is not None for turn in attempt.turns)
+        if has_second and any(score.value is not None for score in scores):
             for answer, whole in zip(answers, tuple(scores), strict=True):
                 scores += self._parts(whole, turns.get(answer.turn))
         return tuple(scores)
