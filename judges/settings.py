@@ -6,7 +6,7 @@ Never a secret: keys come from the environment, by the name in `api_key_env`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -45,6 +45,8 @@ class JudgeSettings(BaseModel):
         logprobs: whether to ask for log-probabilities, for levels between the levels.
         schema_: whether to send the JSON schema (`schema=false` for servers that choke on it).
         device: of an `hf:` judge.
+        dtype: that an `hf:` judge computes in; auto is float32 on a CPU and bfloat16 elsewhere.
+        reason_tokens: of an `hf:` judge's reason; with 0 it grades at once, several times as fast.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
@@ -72,6 +74,8 @@ class JudgeSettings(BaseModel):
     logprobs: bool = True
     schema_: Annotated[bool, Field(alias="schema")] = True
     device: str = "cpu"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    reason_tokens: Annotated[int, Field(ge=0, le=400)] = 80
 
     @property
     def retry(self) -> RetryPolicy:
