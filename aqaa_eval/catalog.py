@@ -152,6 +152,12 @@ JUDGES: Mapping[str, Entry] = {
         usage="openai:MODEL --judge-url http://localhost:8000/v1 (key in OPENAI_API_KEY), several by comma: a panel",
         packages=("openai",),
     ),
+    "openai-audio": Entry(
+        target="aqaa_eval.judges.llm_build:build",
+        about="the same with the answers' sound sent along, to a model that takes `input_audio`",
+        usage="openai-audio:gpt-audio --judge-url http://localhost:8000/v1 (key in OPENAI_API_KEY)",
+        packages=("openai",),
+    ),
     "hf": Entry(
         target="aqaa_eval.judges.llm_build:build",
         about="a language model on this machine, the same scores; a small one judges badly",
@@ -160,7 +166,7 @@ JUDGES: Mapping[str, Entry] = {
     ),
 }
 
-LANGUAGE_MODELS = ("openai", "hf")
+LANGUAGE_MODELS = ("openai", "openai-audio", "hf")
 
 PREDICTORS: Mapping[str, Entry] = {
     "distillmos": Entry(

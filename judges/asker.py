@@ -19,6 +19,7 @@ from aqaa_eval.judges.cache import Bought, VerdictCache, VerdictKey
 from aqaa_eval.judges.endpoint import Call, Provider, Reply, Unreachable
 from aqaa_eval.judges.prompt import VERSION, Prompt, reminder
 from aqaa_eval.judges.retry import RetryPolicy
+from aqaa_eval.judges.sound import TOKENS_PER_S
 from aqaa_eval.judges.verdict import InvalidReply, RefusedReply, Verdict, read_verdict
 
 CHARACTERS_PER_TOKEN = 2  # at least, in the languages of the suites: for what a request may cost at the most
@@ -101,15 +102,17 @@ class Asker:
         self._purse = purse
         self._cache = cache
         self._under_way: dict[VerdictKey, asyncio.Future[Verdict | Lost]] = {}
+        self.hears: bool = getattr(provider, "hears", False)
         self.name = provider.name
         self.identity = f"{provider.identity}/seed{settings.seed}/tries{1 + settings.second_tries}"
 
     async def ask(self, prompt: Prompt, *, repeat: int = 0) -> Verdict | Lost:
         """The verdict on a prompt; the same one is bought once, also if it is asked for twice at a time."""
+        prompt = prompt.heard if self.hears else prompt.read
         key = VerdictKey(
             judge=self.identity,
             prompt=_sha256(VERSION, prompt.system),
-            input=_sha256(prompt.user),
+            input=_sha256(prompt.user, *(sound.sha256 for sound in prompt.sounds)),
             repeat=repeat,
         )
         known = self._known(key)
@@ -152,7 +155,8 @@ class Asker:
         for number in range(1 + self._settings.second_tries):
             seed = self._settings.seed + 1000 * errand.key.repeat + number
             self._purse.usage.n_second_tries += number > 0
-            reply = await self._reach(Call(messages=messages, form=prompt.form, seed=seed), errand)
+            call = Call(messages=messages, form=prompt.form, seed=seed, sounds=prompt.sounds)
+            reply = await self._reach(call, errand)
             if reply.refusal:
                 return Lost(failure=Failure.JUDGE_REFUSED, reason=f"{self.name} declined: {reply.refusal[:200]}")
             try:
@@ -187,6 +191,7 @@ class Asker:
     async def _pay_and_ask(self, call: Call, errand: _Errand) -> Reply:
         prices, usage = self._settings.prices, self._purse.usage
         n_most = sum(len(message["content"]) for message in call.messages) // CHARACTERS_PER_TOKEN
+        n_most += int(sum(sound.duration_s for sound in call.sounds) * TOKENS_PER_S)
         worst = prices.cost(n_most, self._settings.max_tokens)
         self._purse.reserve(worst)
         cost = worst  # of a request that was cut off: the server may have answered it

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.judges.levels import TokenChoice, expected_levels
 from aqaa_eval.judges.retry import read_retry_after
+from aqaa_eval.judges.sound import Sound, with_sounds
 from aqaa_eval.judges.verdict import ReplyForm
 from aqaa_eval.judges.wire import HttpReply, NoAnswer, Wire, make_wire
 
@@ -62,11 +63,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request to a judge's model."""
+    """One request to a judge's model.
+
+    Attributes:
+        sounds: recordings that follow the text of the second message.
+    """
 
     messages: Sequence[Mapping[str, str]]
     form: ReplyForm
     seed: int
+    sounds: tuple[Sound, ...] = ()
 
 
 class Provider(Protocol):
@@ -115,6 +121,7 @@ class ChatSettings:
         max_tokens: of a reply.
         logprobs: whether to ask for log-probabilities.
         sends_schema: whether to send the JSON schema as `response_format`.
+        hears: whether the answers' recordings are sent too.
     """
 
     model: str
@@ -124,6 +131,7 @@ class ChatSettings:
     max_tokens: int = 400
     logprobs: bool = True
     sends_schema: bool = True
+    hears: bool = False
 
 
 class ChatEndpoint:
@@ -146,7 +154,8 @@ class ChatEndpoint:
             )
         self._settings = settings
         self._left_out: set[str] = set()
-        self.name = f"openai:{settings.model}"
+        self.hears = settings.hears
+        self.name = f"{'openai-audio' if settings.hears else 'openai'}:{settings.model}"
         self.address = settings.base_url or OFFICIAL_URL
         self._wire: Wire = make_wire(self.address, key=os.environ.get(settings.api_key_env) or "none")
 
@@ -181,7 +190,10 @@ class ChatEndpoint:
 
     def _body(self, call: Call) -> dict[str, Any]:
         s = self._settings
-        body: dict[str, Any] = {"model": s.model, "messages": list(call.messages)}
+        messages: list[Mapping[str, Any]] = list(call.messages)
+        if call.sounds:
+            messages[1] = {**messages[1], "content": with_sounds(messages[1]["content"], call.sounds)}
+        body: dict[str, Any] = {"model": s.model, "messages": messages}
         length = "max_completion_tokens" if "max_tokens" in self._left_out else "max_tokens"
         optional: dict[str, Any] = {"temperature": s.temperature, "seed": call.seed, length: s.max_tokens}
         if s.logprobs:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aqaa_eval.core.attempt import Attempt, Evidence, Score, Status
 from aqaa_eval.core.failure import Failure
@@ -24,6 +24,7 @@ from aqaa_eval.judges.endpoint import Provider
 from aqaa_eval.judges.panel import PanelRule, Rule, combine, disagreement
 from aqaa_eval.judges.prompt import VERSION, Prompt, build_prompt
 from aqaa_eval.judges.rubric import CONVERSATION, load_rubric, rubrics_hash
+from aqaa_eval.judges.sound import Sound, answer_sounds
 from aqaa_eval.judges.verdict import Scale, Verdict
 
 METRICS = {
@@ -148,7 +149,8 @@ class LlmJudge:
             return self._all(Status.UNSCORED, str(error), None)
         if case.is_empty:
             return self._floor(case)
-        prompts = self._prompts(case)
+        sounds = answer_sounds(attempt) if any(asker.hears for asker in self._askers) else ()
+        prompts = self._prompts(case, sounds)
         opinions = self._loop.run(self._ask(prompts))
         by_scale = {
             scale.name: (scale, prompt, found)
@@ -172,16 +174,20 @@ class LlmJudge:
         conversation = load_rubric(CONVERSATION).scales if self._settings.conversation else ()
         return (*load_rubric("common").scales, *conversation)
 
-    def _prompts(self, case: Case) -> list[Prompt]:
+    def _prompts(self, case: Case, sounds: tuple[Sound, ...]) -> list[Prompt]:
         rubric = load_rubric(case.suite)
-        can_judge = {"delivery": case.has_sound, "speech": self._settings.channel == "audio"}
+        all_hear = bool(sounds) and all(asker.hears for asker in self._askers)
+        can_judge = {
+            "delivery": case.has_sound or all_hear,
+            "speech": self._settings.channel == "audio" or all_hear,
+        }
         scales = tuple(scale for scale in rubric.scales if can_judge.get(scale.name, True))
         shows_reference = self._settings.reference
         prompts = [build_prompt(case, rubric, scales, shows_reference=shows_reference)]
         if self._settings.conversation:
             whole = load_rubric(CONVERSATION)
             prompts.append(build_prompt(case, whole, whole.scales, shows_reference=shows_reference))
-        return prompts
+        return [replace(prompt, sounds=sounds) for prompt in prompts]
 
     async def _ask(self, prompts: Sequence[Prompt]) -> list[list[_Opinion]]:
         """All models on all prompts, by prompt."""

@@ -26,7 +26,7 @@ def build(
     """Make the judge of one or several models.
 
     Args:
-        names: "openai:MODEL" or "hf:PATH_OR_NAME", each once.
+        names: "openai:MODEL", "openai-audio:MODEL" or "hf:PATH_OR_NAME", each once.
         options: see `JudgeSettings`.
         channel: which text is judged.
         verdicts: where verdicts are kept; None keeps none.
@@ -85,6 +85,7 @@ def _provider(name: str, settings: JudgeSettings) -> Provider:
         max_tokens=settings.max_tokens,
         logprobs=settings.logprobs,
         sends_schema=settings.schema_,
+        hears=head == "openai-audio",
     )
     return ChatEndpoint(chat)
 
