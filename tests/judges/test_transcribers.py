@@ -126,7 +126,7 @@ def test_an_answer_in_another_language_is_heard_as_what_it_is(name: str) -> None
     assert transcript.language_probability > 0.8
 
 
-@pytest.mark.parametrize("name", ["faster-whisper:tiny.en", "hf-whisper:base"])
+@pytest.mark.parametrize("name", ["faster-whisper:tiny.en"])
 def test_half_a_minute_and_more_is_heard_to_its_end(name: str, speak: Speak) -> None:
     said = SENTENCES[:12]
     pause = np.zeros(RATE_HZ // 2, np.float32)
