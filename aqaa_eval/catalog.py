@@ -31,6 +31,8 @@ class Entry:
         usage: how it is written on the command line.
         needs: weights by catalogue name, and importable packages, that must be on the machine.
         hub: repository whose files are needed unless a path is given; downloaded at the first use.
+        limit: of a model, the setting that ends an answer which takes too long.
+        is_stored: of a model, whether it gives answers that were stored for other questions.
     """
 
     target: str
@@ -39,6 +41,8 @@ class Entry:
     weights: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     hub: str = ""
+    limit: str = ""
+    is_stored: bool = False
 
 
 MODELS: Mapping[str, Entry] = {
@@ -79,6 +83,7 @@ MODELS: Mapping[str, Entry] = {
         target="aqaa_eval.adapters.command:build",
         about="any program: WAV in, WAV out, started per turn or once",
         usage="command:./answer.sh",
+        limit="timeout_s",
     ),
     "python": Entry(
         target="aqaa_eval.adapters.python_class:build",
@@ -89,18 +94,21 @@ MODELS: Mapping[str, Entry] = {
         target="aqaa_eval.catalog:build_replay",
         about="answers recorded elsewhere",
         usage="replay:/path/to/run-or-folder",
+        is_stored=True,
     ),
     "openai": Entry(
         target="aqaa_eval.adapters.openai_chat:build",
         about="chat completions with sound: OpenAI, vllm-omni, sglang-omni, aqaa-eval serve",
         usage="openai:gpt-audio, openai:MODEL --base-url http://localhost:8000/v1",
         packages=("openai",),
+        limit="timeout_s",
     ),
     "openai-realtime": Entry(
         target="aqaa_eval.adapters.openai_realtime:build",
         about="the Realtime API over WebSocket: OpenAI, vllm-omni",
         usage="openai-realtime:gpt-realtime, openai-realtime:MODEL --base-url http://localhost:8000/v1",
         packages=("websockets",),
+        limit="timeout_s",
     ),
     "fake": Entry(
         target="aqaa_eval.adapters.fake:build",

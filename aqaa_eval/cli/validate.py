@@ -11,7 +11,7 @@ import typer
 
 from aqaa_eval.core.errors import ExitCode
 
-app = typer.Typer(no_args_is_help=True, help="Check a suite's folder before it is run.")
+app = typer.Typer(no_args_is_help=True, help="Check a suite or a model before it is run.")
 
 
 @app.command()
@@ -50,6 +50,37 @@ def _findings(name: str, suite_set: list[str] | None) -> Iterator[object]:
         yield from unheard(suite.samples())
 
 
-@app.callback()
-def _more_to_come() -> None:
-    """Keep `suite` a sub-command, so that other things can be validated beside it."""
+@app.command()
+def model(
+    name: Annotated[str, typer.Argument(help="Model, as after --model: python:my_models:Model, command:./answer.sh.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Setting of the model, name=value.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Server of the model, for openai:MODEL and the like.")] = None,
+    python: Annotated[str | None, typer.Option(help="Interpreter of another environment to run the model in.")] = None,
+    limit_s: Annotated[float, typer.Option(help="Seconds after which an answer is said to hang.", min=0.1)] = 600.0,
+    json_: Annotated[bool, typer.Option("--json", help="As JSON on stdout.")] = False,
+) -> None:
+    """Ask a model what a run will ask it, and show what holds, what does not, and what could not be tried.
+
+    Conversations of one and three turns, silence, a minute of speech, Chinese, a batch, a repeated seed, broken
+    input, cancellation, its time-out, its name. Exit code 1 if anything does not hold.
+
+        aqaa-eval validate model python:my_models:Model --set gain=0.5
+
+        aqaa-eval validate model openai:m --base-url http://localhost:8000/v1
+    """
+    from aqaa_eval import catalog
+    from aqaa_eval.cli import conformance
+    from aqaa_eval.cli.config import parse_options
+    from aqaa_eval.cli.execute import share_cores
+    from aqaa_eval.conformance import examine
+    from aqaa_eval.conformance.findings import is_passed
+    from aqaa_eval.core.runspec import parse_run_spec
+
+    share_cores()
+    options = parse_options(set_, base_url=base_url) or {}
+    spec = parse_run_spec({"model": name, "model_options": options, "python": python}, name="command line")
+    chosen = catalog.make_model(spec)
+    settings = conformance.exam_settings(spec, limit_s=limit_s)
+    findings = list(conformance.told(examine(chosen, conformance.materials(), settings), quiet=json_))
+    (conformance.print_json if json_ else conformance.print_findings)(name, findings)
+    raise typer.Exit(int(ExitCode.PASSED if is_passed(findings) else ExitCode.GATE_FAILED))
