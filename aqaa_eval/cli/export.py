@@ -8,25 +8,37 @@ from typing import Annotated
 
 import typer
 
-FORMATS = ("baseline",)
+BASELINE = "baseline"
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    out: Annotated[Path, typer.Option(help="File to write.")],
+    run: Annotated[Path, typer.Argument(help="Run folder, or a baseline file.")],
+    out: Annotated[Path, typer.Option(help="File to write for a baseline; a folder for the other formats.")],
     format_: Annotated[
-        str, typer.Option("--format", help="baseline: one file of at most 1 MB, without sound.")
-    ] = "baseline",
+        str,
+        typer.Option(
+            "--format",
+            help="baseline: one file of at most 1 MB, without sound. jsonl, csv, parquet: one table of scores and one "
+            "of turns. hf: both as a data set for the Hugging Face hub.",
+        ),
+    ] = BASELINE,
 ) -> None:
     """Write a stored run in another form.
 
     aqaa-eval export runs/cascade-1a2b3c4d --format baseline --out baseline.json.gz
+
+    aqaa-eval export runs/cascade-1a2b3c4d --format parquet --out tables/
     """
     from aqaa_eval.core.errors import UnknownName
     from aqaa_eval.engine.baseline import write_baseline
+    from aqaa_eval.engine.export import FORMATS, export_tables
     from aqaa_eval.engine.load import load_run
 
-    if format_ not in FORMATS:
-        raise UnknownName("format", format_, FORMATS)
-    size = write_baseline(load_run(run), out)
-    print(f"{out}: {size:,} bytes", file=sys.stderr)
+    if format_ not in (BASELINE, *FORMATS):
+        raise UnknownName("format", format_, (BASELINE, *FORMATS))
+    log = load_run(run)
+    if format_ == BASELINE:
+        print(f"{out}: {write_baseline(log, out):,} bytes", file=sys.stderr)
+        return
+    for file in export_tables(log, out, format_=format_):
+        print(f"{file}: {file.stat().st_size:,} bytes", file=sys.stderr)

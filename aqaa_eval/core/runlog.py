@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aqaa_eval.core.attempt import Finish, Score, Timing, Transcript
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.runspec import RunSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,3 +116,15 @@ class RunLog:
     attempts: tuple[AttemptLog, ...]
     n_planned: int
     not_run: tuple[NotRun, ...] = ()
+
+    def scores(self) -> pd.DataFrame:
+        """One row per score, with its keys; see `aqaa_eval.core.frames.SCORE_COLUMNS`."""
+        from aqaa_eval.core.frames import scores_frame
+
+        return scores_frame(self)
+
+    def turns(self) -> pd.DataFrame:
+        """One row per turn, with texts and times; see `aqaa_eval.core.frames.TURN_COLUMNS`."""
+        from aqaa_eval.core.frames import turns_frame
+
+        return turns_frame(self)
