@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: flite help demo test lint types unit weights browser mini mini-zh oracle judge-agreement bench soak clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # --no-deps: constraints.txt is the whole environment. openai-whisper would bring triton (1 GB, CUDA only) and
 # distillmos would bring torchaudio, which breaks transformers on a CPU build of torch; neither is needed here.
