@@ -56,6 +56,27 @@ def radar_svg(spokes: Sequence[Spoke], published: Sequence[Published] = ()) -> s
     Raises:
         ValueError: too few spokes for a polygon.
     """
+    return _svg([spokes], published)
+
+
+def radars_svg(series: Sequence[Sequence[Spoke]]) -> str:
+    """Draw several runs over each other; groups of run i carry the class "series-i" beside their own.
+
+    Args:
+        series: one sequence of spokes per run, of the same suites in the same order.
+
+    Raises:
+        ValueError: no run, too few spokes, or suites that differ.
+    """
+    if not series:
+        raise ValueError("no run to draw: give the spokes of one or more")
+    if len({tuple(spoke.suite for spoke in spokes) for spokes in series}) > 1:
+        raise ValueError("the runs' spokes are of different suites: give each run a spoke for every suite")
+    return _svg(series, (), [f" series-{index}" for index in range(len(series))])
+
+
+def _svg(series: Sequence[Sequence[Spoke]], published: Sequence[Published], marks: Sequence[str] = ("",)) -> str:
+    spokes = series[0]
     if len(spokes) < MIN_SPOKES:
         raise ValueError(f"a radar needs at least {MIN_SPOKES} suites, got {len(spokes)}; the table shows them")
     import io
@@ -73,7 +94,8 @@ def radar_svg(spokes: Sequence[Spoke], published: Sequence[Published] = ()) -> s
         _draw_grid(axes, spokes)
         for index, row in enumerate(published):
             _draw_line(axes, [row.mos.get(spoke.suite) for spoke in spokes], f"radar-published-{index}")
-        _draw_estimates(axes, spokes)
+        for drawn_spokes, mark in zip(series, marks, strict=True):
+            _draw_estimates(axes, drawn_spokes, mark)
         with warnings.catch_warnings():
             # A title in a script that the layout font lacks: the browser has the glyphs, we only measure here.
             warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
@@ -143,7 +165,7 @@ def _draw_line(axes: Axes, values: Sequence[float | None], name: str) -> None:
             _add_path(axes, ends, name, closed=False)
 
 
-def _draw_estimates(axes: Axes, spokes: Sequence[Spoke]) -> None:
+def _draw_estimates(axes: Axes, spokes: Sequence[Spoke], mark: str = "") -> None:
     from matplotlib.patches import Circle
 
     n = len(spokes)
@@ -152,15 +174,15 @@ def _draw_estimates(axes: Axes, spokes: Sequence[Spoke]) -> None:
         following = bounds[(index + 1) % n]
         if bound and following:
             corners = [(index, bound[0]), (index, bound[1]), (index + 1, following[1]), (index + 1, following[0])]
-            _add_path(axes, [_point(spoke, n, _radius(mos)) for spoke, mos in corners], "radar-band")
+            _add_path(axes, [_point(spoke, n, _radius(mos)) for spoke, mos in corners], f"radar-band{mark}")
     for index, bound in enumerate(bounds):
         if bound:
-            _add_path(axes, [_point(index, n, _radius(mos)) for mos in bound], "radar-whisker", closed=False)
+            _add_path(axes, [_point(index, n, _radius(mos)) for mos in bound], f"radar-whisker{mark}", closed=False)
     values = [spoke.estimate.value if spoke.estimate else None for spoke in spokes]
-    _draw_line(axes, values, "radar-line")
+    _draw_line(axes, values, f"radar-line{mark}")
     for index, value in enumerate(values):
         if value is not None:
-            axes.add_artist(Circle(_point(index, n, _radius(value)), 0.028, gid="radar-dot", clip_on=False))
+            axes.add_artist(Circle(_point(index, n, _radius(value)), 0.028, gid=f"radar-dot{mark}", clip_on=False))
 
 
 def _bounds(estimate: Estimate | None) -> tuple[float, float] | None:

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import pytest
 
 from aqaa_eval.core.attempt import Estimate
-from aqaa_eval.reports.charts import Spoke, radar_svg
+from aqaa_eval.reports.charts import Spoke, radar_svg, radars_svg
 from aqaa_eval.reports.published import CAPABILITIES, PUBLISHED
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -124,3 +124,22 @@ def test_a_title_is_text_whatever_it_holds(title: str) -> None:
 def test_two_suites_make_no_radar() -> None:
     with pytest.raises(ValueError, match="at least 3 suites, got 2"):
         radar_svg(NINE[:2])
+
+
+def test_several_runs_lie_over_each_other_each_with_its_own_class() -> None:
+    higher = spokes(*(estimate(3 + 0.2 * index) for index in range(9)))
+    svg = radars_svg([NINE, higher])
+    for index in (0, 1):
+        for name in ("radar-dot", "radar-band", "radar-line"):
+            assert len(groups(svg, f"{name} series-{index}")) == 9, name
+    assert len(groups(svg, "radar-label")) == len(groups(radar_svg(NINE), "radar-label"))
+    first, second = (centre(groups(svg, f"radar-dot series-{index}")[0])[1] for index in (0, 1))
+    assert second < first  # higher on the upward spoke
+    assert svg == radars_svg([NINE, higher])
+
+
+def test_runs_of_different_suites_are_not_laid_over_each_other() -> None:
+    with pytest.raises(ValueError, match="different suites"):
+        radars_svg([NINE, NINE[:5]])
+    with pytest.raises(ValueError, match="no run"):
+        radars_svg([])
