@@ -20,9 +20,6 @@ from aqaa_eval.core.attempt import Message, Query, Response
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.protocols import SpeechModel
 
-GRACE_S = 5.0
-"""How long after its limit, or after it was told to stop, a model may take to end."""
-
 T = TypeVar("T")
 
 
@@ -32,6 +29,7 @@ class ExamSettings:
 
     Attributes:
         limit_s: how long one answer may take before the model is said to hang.
+        grace_s: how long after its limit, or after it was told to stop, a model may take to end.
         seed: of the questions.
         make_late: makes the model once more, with that limit in seconds on each answer; None if it has no such setting.
         no_limit: why it has none, with the way out.
@@ -40,6 +38,7 @@ class ExamSettings:
     """
 
     limit_s: float = 600.0
+    grace_s: float = 5.0
     seed: int = 0
     make_late: Callable[[float], SpeechModel] | None = None
     no_limit: str = ""
@@ -120,8 +119,9 @@ class Exam:
         except NotYet:
             if future.done():  # the model itself raised a TimeoutError
                 return Reply(error=_error_of(future), wall_s=time.perf_counter() - begin_s)
+            wall_s = time.perf_counter() - begin_s
             self._let_go(name, future)
-            return Reply(is_hanging=True, wall_s=time.perf_counter() - begin_s)
+            return Reply(is_hanging=True, wall_s=wall_s)
         except Exception as error:  # a model may raise anything: that is what is looked for
             return Reply(error=error, wall_s=time.perf_counter() - begin_s)
         return reply
@@ -134,13 +134,13 @@ class Exam:
         """Let the model end what it started, if it can."""
         close = getattr(self.model, "close", None)
         if callable(close):
-            in_time(GRACE_S, close)
+            in_time(self.settings.grace_s, close)
 
     def _let_go(self, name: str, future: Future[Any]) -> None:
         """A model that can be closed is usable again after it hung."""
         self.close()
         try:
-            future.result(GRACE_S)
+            future.result(self.settings.grace_s)
         except NotYet:
             self.hanging = "" if future.done() else name
         except Exception:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
 
-from aqaa_eval.conformance.exam import GRACE_S, Exam, in_time, spoken
+from aqaa_eval.conformance.exam import Exam, in_time, spoken
 from aqaa_eval.conformance.findings import Finding, Verdict
 from aqaa_eval.core.attempt import Response
 from aqaa_eval.core.errors import AqaaError, ModelTimeout
@@ -22,12 +22,12 @@ def cancellation(exam: Exam) -> Iterator[Finding]:
     rule = "cancellation"
     close = getattr(exam.model, "close", None)
     if not callable(close):
-        reason = "it has no close(), so it ends with its process only; --python runs it in one that can be ended"
-        yield Finding(rule=rule, verdict=Verdict.NOT_TRIED, reason=reason)
+        other = "its time-out ends it" if exam.settings.make_late else "--python runs it in a process that can be ended"
+        yield Finding(rule=rule, verdict=Verdict.NOT_TRIED, reason=f"it has no close(); {other}")
         return
     pid = getattr(exam.model, "pid", None)
     pending = exam.start(exam.query("validate/cancelled#0", spoken(exam.materials.long_speech)))
-    wait([pending], timeout=min(0.5, _usual_s(exam) / 2))
+    wait([pending], timeout=min(0.5, max(0.02, _usual_s(exam) / 2)))
     was_busy = not pending.done()
     problem = _stopped(close, pending, exam, pid)
     if problem:
@@ -45,13 +45,13 @@ def cancellation(exam: Exam) -> Iterator[Finding]:
 def _stopped(close: object, pending: Future[Response], exam: Exam, pid: int | None) -> str:
     """Close the model; what is wrong with how it ended, "" if nothing."""
     assert callable(close)
-    closing = in_time(GRACE_S, close)
+    closing = in_time(exam.settings.grace_s, close)
     if closing.problem:
         return f"close(): {closing.problem}"
-    wait([pending], timeout=GRACE_S)
+    wait([pending], timeout=exam.settings.grace_s)
     if not pending.done():
         exam.hanging = "cancellation"
-        return f"the answer did not end within {GRACE_S:g} s of close()"
+        return f"the answer did not end within {exam.settings.grace_s:g} s of close()"
     if pid is not None and _is_alive(pid):
         return f"its process {pid} still runs after close()"
     return ""
@@ -96,11 +96,11 @@ def time_out(exam: Exam) -> Iterator[Finding]:
 def _late(exam: Exam, rule: str, limit_s: float) -> Finding:
     begin_s = time.perf_counter()
     pending = exam.start(exam.query("validate/late#0", spoken(exam.materials.long_speech)))
-    wait([pending], timeout=limit_s + GRACE_S)
+    wait([pending], timeout=limit_s + exam.settings.grace_s)
     took_s = time.perf_counter() - begin_s
     if not pending.done():
         exam.hanging = rule
-        return exam.failed(rule, f"still no end {GRACE_S:g} s after its limit of {limit_s:.2f} s")
+        return exam.failed(rule, f"still no end {exam.settings.grace_s:g} s after its limit of {limit_s:.2f} s")
     error = pending.exception()
     if isinstance(error, ModelTimeout):
         return Finding(rule=rule, verdict=Verdict.HOLDS, reason=f"after {took_s:.2f} s: {str(error)[:120]}")
