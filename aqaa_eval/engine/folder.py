@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -160,3 +160,22 @@ class RunFolder:
         if differing:
             told = "; ".join(f"{name} {getattr(stored, name)!r}, now {getattr(spec, name)!r}" for name in differing)
             raise UsageError(f"{self.path} holds a run of another spec: {told}. Give another --out, or the same values")
+
+    def refuse_other_data(self, hashes: Mapping[str, str]) -> None:
+        """Refuse to go on with suites that changed: old answers would stand beside new questions.
+
+        Args:
+            hashes: data hash by suite id, as the suites are now.
+
+        Raises:
+            UsageError: names each suite that differs.
+        """
+        if not self.head.exists():
+            return
+        stored = self.read_head()[1].suites
+        changed = [suite for suite, value in hashes.items() if stored.get(suite, value) != value]
+        if changed:
+            raise UsageError(
+                f"{self.path} holds answers to another version of {', '.join(changed)}; give another --out, or judge "
+                "what is stored with `aqaa-eval score`"
+            )

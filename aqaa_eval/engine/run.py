@@ -76,6 +76,8 @@ def run(request: RunRequest, *, executor: Executor[Work], progress: Progress) ->
     folder.create()
     with folder.held():
         folder.refuse_other_spec(request.spec)
+        if not request.only_stored:
+            folder.refuse_other_data(request.manifest.suites)
         jobs = make_plan(request.spec, request.suites)
         cards = {suite.card.id: suite.card for suite in request.suites}
         folder.write_head(

@@ -204,6 +204,16 @@ def test_a_folder_of_another_spec_is_refused_with_what_differs(tmp_path: Path) -
         drive(request(tmp_path / "run", Recorder(), suite=suite, spec=other))
 
 
+def test_answers_to_another_version_of_the_data_are_not_mixed_with_new_ones(tmp_path: Path) -> None:
+    suite = ToneSuite(folder=tmp_path / "data")
+    first = request(tmp_path / "run", Recorder(), suite=suite)
+    drive(replace(first, manifest=replace(first.manifest, suites={"tones": "a" * 64})))
+    changed = replace(first, manifest=replace(first.manifest, suites={"tones": "b" * 64}))
+    with pytest.raises(UsageError, match="another version of tones"):
+        drive(changed)
+    drive(replace(changed, only_stored=True, tools=replace(changed.tools, judge=LengthJudge())))
+
+
 def test_a_second_process_is_told_who_holds_the_folder(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create()
