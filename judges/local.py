@@ -36,7 +36,7 @@ class LocalModel:
         Args:
             source: see the module.
             device: to run on.
-            dtype: "float32", "bfloat16", or "auto": the first on a CPU, the second elsewhere.
+            dtype: "float32", "bfloat16", "int8" (on a CPU), or "auto": the first on a CPU, the second elsewhere.
             max_reason_tokens: of a verdict's reason; 0 writes none, and a verdict takes one step per scale.
 
         Raises:
@@ -82,7 +82,7 @@ class LocalModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
-        dtype: torch.dtype = getattr(torch, self._dtype)
+        dtype: torch.dtype = torch.float32 if self._dtype == "int8" else getattr(torch, self._dtype)
         place: dict[str, Any] = {"gguf_file": self.gguf} if self.gguf else {}
         if isinstance(self.folder, Path):
             place["local_files_only"] = True
@@ -94,6 +94,10 @@ class LocalModel:
         finally:
             if had_bar:
                 logging.enable_progress_bar()
+        if self._dtype == "int8":
+            from aqaa_eval.judges.int8 import to_int8
+
+            to_int8(model)
         n_context = int(getattr(model.config.get_text_config(), "max_position_embeddings", 4096))
         return tokenizer, ConstrainedWriter(model.to(self._device).eval(), tokenizer), n_context
 
