@@ -11,14 +11,18 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import UnknownName, UsageError
-from aqaa_eval.core.failure import Failure
-from aqaa_eval.core.protocols import Judge, SpeechModel, Suite, Transcriber
-from aqaa_eval.core.runspec import OptionValue, RunSpec
 from aqaa_eval.core.weights import is_present, locate
+
+if (
+    TYPE_CHECKING
+):  # a model in its own environment may be made through here, and has no need of what specs are parsed with
+    from aqaa_eval.core.audio import Audio
+    from aqaa_eval.core.failure import Failure
+    from aqaa_eval.core.protocols import Judge, SpeechModel, Suite, Transcriber
+    from aqaa_eval.core.runspec import OptionValue, RunSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

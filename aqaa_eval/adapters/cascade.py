@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,7 +38,9 @@ from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Finish, Message, Query, Response, Timing
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import MissingWeights, ModelError, UsageError
-from aqaa_eval.core.runspec import OptionValue
+
+if TYPE_CHECKING:
+    from aqaa_eval.core.runspec import OptionValue
 
 __all__ = ["NOT_HEARD", "SMOLLM2", "WHISPER", "CascadeModel", "CascadeSettings", "build"]
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aqaa_eval.adapters.replay import first_repeat
 from aqaa_eval.core.attempt import Query, Response, Timing
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import ModelError
-from aqaa_eval.core.performance import Phrase
-from aqaa_eval.core.sample import Turn
+
+if TYPE_CHECKING:  # what samples are parsed with is of no use to a model in its own environment
+    from aqaa_eval.core.performance import Phrase
+    from aqaa_eval.core.sample import Turn
 
 _TIMING = Timing(first_audio_s=0.1, total_s=0.5)
 _NO_SPACES = ("ja", "zh")
@@ -62,6 +65,8 @@ class Stage:
 
 def line_of(turn: Turn) -> Line | None:
     """The performance of a turn, else its reference spoken plainly; None if it has neither."""
+    from aqaa_eval.core.performance import Phrase
+
     phrases = turn.performance or ((Phrase(say=turn.reference),) if turn.reference else ())
     return Line(phrases=phrases, language=turn.answer_language.partition("-")[0]) if phrases else None
 

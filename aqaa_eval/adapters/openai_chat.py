@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aqaa_eval.adapters import openai_endpoint, openai_request
 from aqaa_eval.adapters.answer_audio import DEFAULT_RATE_HZ
@@ -24,7 +24,9 @@ from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Query, Response, Timing
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import UsageError
-from aqaa_eval.core.runspec import OptionValue
+
+if TYPE_CHECKING:
+    from aqaa_eval.core.runspec import OptionValue
 
 _SETTINGS = {
     **openai_endpoint.SETTINGS,

@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from aqaa_eval.adapters.options import option
 from aqaa_eval.core.errors import ModelError, ModelTimeout, UsageError
-from aqaa_eval.core.runspec import OptionValue
+
+if TYPE_CHECKING:
+    from aqaa_eval.core.runspec import OptionValue
 
 T = TypeVar("T")
 

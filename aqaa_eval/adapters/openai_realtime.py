@@ -35,10 +35,11 @@ from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Finish, Message, Query, Response, Timing
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import ModelError, UsageError
-from aqaa_eval.core.runspec import OptionValue
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
+
+    from aqaa_eval.core.runspec import OptionValue
 
 DIALECTS = ("openai", "vllm-omni")
 VLLM_INPUT_RATE_HZ = 16_000

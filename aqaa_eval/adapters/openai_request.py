@@ -6,13 +6,15 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aqaa_eval.adapters.options import option
 from aqaa_eval.core.attempt import Message, Query
 from aqaa_eval.core.audio import Audio, encode_audio
 from aqaa_eval.core.errors import UsageError
-from aqaa_eval.core.runspec import OptionValue
+
+if TYPE_CHECKING:
+    from aqaa_eval.core.runspec import OptionValue
 
 AUDIO_IN = ("input_audio", "audio_url", "audios")
 HISTORIES = ("text", "audio_id")
