@@ -45,8 +45,8 @@ class Choice:
 
 
 Piece = Fixed | Free | Choice
-MAX_BEGINNINGS = 4
-"""Beginnings of prompts that are kept read: the rubrics that take turns within a run."""
+MAX_BEGINNINGS = 12
+"""Beginnings of prompts that are kept read: the rubrics that take turns within a run, nine suites and one for all."""
 
 
 def pieces_of(form: ReplyForm, *, max_reason_tokens: int) -> list[Piece]:
