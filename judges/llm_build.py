@@ -10,6 +10,7 @@ from aqaa_eval.core.runspec import OptionValue
 from aqaa_eval.judges.asker import Asker, AskerSettings
 from aqaa_eval.judges.budget import Endpoint, Purse
 from aqaa_eval.judges.cache import VerdictCache
+from aqaa_eval.judges.calibrated import Calibrated, calibrated
 from aqaa_eval.judges.case import Channel
 from aqaa_eval.judges.endpoint import ChatEndpoint, ChatSettings, Provider
 from aqaa_eval.judges.llm import LlmJudge, LlmSettings
@@ -22,7 +23,7 @@ def build(
     *,
     channel: Channel = "audio",
     verdicts: Path | None = None,
-) -> LlmJudge:
+) -> LlmJudge | Calibrated:
     """Make the judge of one or several models.
 
     Args:
@@ -57,7 +58,14 @@ def build(
         panel=common.panel_rule,
         concurrency=max(endpoint.concurrency for endpoint in endpoints.values()),
     )
-    return LlmJudge(askers, settings=llm, purse=purse, cache=cache)
+    judge = LlmJudge(askers, settings=llm, purse=purse, cache=cache)
+    if common.calibration is None:
+        return judge
+    try:
+        return calibrated(judge, Path(common.calibration))
+    except UsageError:
+        judge.close()
+        raise
 
 
 def _common_settings(names: Sequence[str], options: Mapping[str, OptionValue]) -> JudgeSettings:

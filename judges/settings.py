@@ -44,6 +44,7 @@ class JudgeSettings(BaseModel):
         conversation: whether Factuality, Relevance and Chat are asked for too (a second verdict per conversation).
         logprobs: whether to ask for log-probabilities, for levels between the levels.
         schema_: whether to send the JSON schema (`schema=false` for servers that choke on it).
+        calibration: file of `aqaa-eval calibrate --write`: scores are laid onto people's scale.
         device: of an `hf:` judge.
         dtype: that an `hf:` judge computes in; auto is float32 on a CPU and bfloat16 elsewhere, int8 is the quickest on
             a CPU.
@@ -74,6 +75,7 @@ class JudgeSettings(BaseModel):
     conversation: bool = True
     logprobs: bool = True
     schema_: Annotated[bool, Field(alias="schema")] = True
+    calibration: str | None = None
     device: str = "cpu"
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     reason_tokens: Annotated[int, Field(ge=0, le=400)] = 80

@@ -55,7 +55,7 @@ class Item:
 
 
 def load_items(path: Path = FILE) -> list[Item]:
-    """All items, three per line of the file; the suites take turns, so that the beginning of the list has all of them."""
+    """All items, three per line of the file; the suites take turns, so that any beginning has all of them."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rows.sort(key=lambda row: row["id"].rpartition("-")[2])
     return [item for row in rows for item in _items(row)]
