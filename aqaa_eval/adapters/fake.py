@@ -125,6 +125,8 @@ def _slow(_rest: str, options: Mapping[str, OptionValue]) -> Callable[[Query], R
 
 def _scripted(rest: str, options: Mapping[str, OptionValue]) -> Callable[[Query], Response]:
     refuse_unknown("fake:scripted", options, {})
+    if not rest:
+        raise UsageError("fake:scripted: which script? Write fake:scripted:answers.jsonl, with key, audio and text")
     answers = read_script(Path(rest))
 
     def respond(query: Query) -> Response:

@@ -229,7 +229,7 @@ class IsolatedModel:
     def _explain(self, error: BaseException) -> NoReturn:
         where = f"--python {self._settings.python}"
         if isinstance(error, ChildEnded):
-            remedy = ""
+            remedy = "" if "Python" in str(error) else "; it must be a Python (3.11 or later) that the model loads in"
             if "ModuleNotFoundError" in str(error):
                 remedy = f"; besides the model's own packages it needs: {_pip(where)} numpy soundfile soxr"
             raise UsageError(f"{where}: the model's process {error}{remedy}") from error

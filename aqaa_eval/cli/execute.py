@@ -11,7 +11,7 @@ from aqaa_eval import catalog
 from aqaa_eval.cli.console import RunProgress
 from aqaa_eval.core.errors import ExitCode
 from aqaa_eval.core.protocols import Judge, SpeechModel, Suite, Transcriber
-from aqaa_eval.core.runlog import Manifest
+from aqaa_eval.core.runlog import Manifest, RunLog
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.engine.executors.local import LocalExecutor
 from aqaa_eval.engine.folder import RunFolder
@@ -150,21 +150,33 @@ def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean
         if kept:
             print_kept(kept, console)
     print(f"report: {page}", file=sys.stderr)
-    return _completeness(outcome, folder.path, n_not_run=len(log.not_run))
+    return _completeness(outcome, folder.path, log)
 
 
-def _completeness(outcome: Outcome | None, path: Path, *, n_not_run: int) -> ExitCode:
+def _completeness(outcome: Outcome | None, path: Path, log: RunLog) -> ExitCode:
     if outcome is None:
         return ExitCode.PASSED
     broken = {kind: n for kind, n in outcome.failures.items() if kind in REDONE}
     if broken:
         told = ", ".join(f"{n} {kind}" for kind, n in broken.items())
-        print(f"incomplete: {told}; the same command asks these again", file=sys.stderr)
+        print(f"incomplete: {told}; the same command asks these again{_first_reason(log)}", file=sys.stderr)
         return ExitCode.INCOMPLETE
     if outcome.n_finished < outcome.n_planned:
         print(f"incomplete: {outcome.n_finished} of {outcome.n_planned} conversations in {path}", file=sys.stderr)
         return ExitCode.INCOMPLETE
-    if n_not_run:
-        print(f"incomplete: {n_not_run} conversations could not be asked; the reasons are in {path}", file=sys.stderr)
+    if log.not_run:
+        print(
+            f"incomplete: {len(log.not_run)} conversations could not be asked; the reasons are in {path}",
+            file=sys.stderr,
+        )
         return ExitCode.INCOMPLETE
     return ExitCode.PASSED
+
+
+def _first_reason(log: RunLog) -> str:
+    """What the first broken answer says of itself: mostly all of them say the same."""
+    for attempt in log.attempts:
+        for index, turn in enumerate(attempt.turns):
+            if turn.failure in REDONE and turn.detail:
+                return f"\nthe first, {attempt.suite}/{attempt.sample}#{index}: {' '.join(turn.detail.split())[:300]}"
+    return ""
