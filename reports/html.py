@@ -1,33 +1,35 @@
 """report.html: one file with everything in it, opened from disk, that loads nothing and runs nothing but its own.
 
-Everything that comes from a run (transcripts, titles, file names) is escaped by the templates; the content-security-
-policy names our one style sheet and our one script by hash, so nothing else runs even if escaping had a hole.
+The figures are laid out here, by templates that escape whatever comes from a run. The conversations follow as inert
+data blocks that the page's script lays out page by page, as text only, so ten thousand of them open as fast as ten.
+The content-security-policy names our one style sheet and our one script by hash, so nothing else runs even if escaping
+had a hole.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.runlog import RunLog
-from aqaa_eval.reports import labels
-from aqaa_eval.reports.charts import MIN_SPOKES, MOS_RANGE, Spoke, radar_svg
-from aqaa_eval.reports.kept import Kept, kept_rows, percent, percent_interval
-from aqaa_eval.reports.published import CAPABILITIES, MARK, PUBLISHED, SOURCE
-from aqaa_eval.reports.recordings import BARS_HEIGHT, MAX_EMBEDDED_BYTES, N_BARS, Recording, load_recordings
+from aqaa_eval.reports import assets
+from aqaa_eval.reports.blocks import item_blocks, json_block
+from aqaa_eval.reports.charts import MIN_SPOKES, Spoke, radar_svg
+from aqaa_eval.reports.figures import cells, chain_rows, metric_groups
+from aqaa_eval.reports.hearing import hearing_rows
+from aqaa_eval.reports.kept import Kept, kept_rows
+from aqaa_eval.reports.published import CAPABILITIES, PUBLISHED, SOURCE
+from aqaa_eval.reports.recordings import MAX_EMBEDDED_BYTES, Recording, load_recordings
 from aqaa_eval.reports.summary import Summary, summarise
-from aqaa_eval.reports.view import audio_names, item_view
+from aqaa_eval.reports.texts import Texts, Writer, texts_for
+from aqaa_eval.reports.view import audio_names
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+_SHOWN_CHAIN = 12
+"""Rows of the measuring chain that stand open; the others unfold."""
 
 
 def write_report(
@@ -48,14 +50,14 @@ def write_report(
     Raises:
         UsageError: the folder cannot be written.
     """
-    page = render_report(log, summary, kept=kept, max_embedded_bytes=max_embedded_bytes)
     target = log.folder / "report.html"
     try:
         descriptor, name = tempfile.mkstemp(dir=log.folder, prefix=".report-", suffix=".html")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                # A lone surrogate in some model's text must not cost the report.
-                file.write(page.encode("utf-8", "replace"))
+                for part in _page(log, summary, kept, max_embedded_bytes):
+                    # A lone surrogate in some model's text must not cost the report.
+                    file.write(part.encode("utf-8", "replace"))
             Path(name).chmod(0o644)
             Path(name).replace(target)
         except BaseException:
@@ -74,87 +76,68 @@ def render_report(
     max_embedded_bytes: int = MAX_EMBEDDED_BYTES,
 ) -> str:
     """The page as text; the same run gives the same text. Arguments as of `write_report`."""
+    return "".join(_page(log, summary, kept, max_embedded_bytes))
+
+
+def _page(log: RunLog, summary: Summary | None, kept: Kept | None, max_embedded_bytes: int) -> Iterator[str]:
+    """The page in pieces, so that a long run is never held twice."""
     summary = summary or summarise(log)
     recordings = load_recordings(log.folder / "audio", audio_names(log), max_bytes=max_embedded_bytes)
-    has_links = any(recording.source and not recording.is_embedded for recording in recordings.values())
-    style, script = _asset("report.css"), _asset("report.js")
-    return (
-        _environment()
+    metrics = list(summary.overall.metrics)
+    texts = texts_for(metrics)
+    yield (
+        assets.environment()
         .get_template("report.html.j2")
         .render(
-            log=log,
-            summary=summary,
-            kept=kept,
-            kept_rows=kept_rows(kept) if kept else (),
-            policy=_policy(style, script, has_links=has_links),
-            style=style,
-            script=script,
-            radar=_radar(summary),
-            published=PUBLISHED,
-            capabilities=CAPABILITIES,
-            mark=MARK,
-            source=SOURCE,
-            items=[item_view(log, attempt, recordings) for attempt in log.attempts],
-            chain=_chain(log),
-            sound=_sound(recordings, max_embedded_bytes),
-            wave={"width": 2 * N_BARS, "height": BARS_HEIGHT},
+            _figures(log, summary, kept)
+            | _frame(texts, recordings, max_embedded_bytes)
+            | {"languages": _languages(log), "metrics": metrics}
         )
     )
+    yield json_block("texts", texts)
+    yield from item_blocks(log.attempts, recordings, metrics)
+    yield f"<script>{assets.script()}</script>\n</body>\n</html>\n"
 
 
-def _policy(style: str, script: str, *, has_links: bool) -> str:
-    """The content-security-policy; only a page with linked recordings may read beside itself."""
-    media = "media-src data: 'self' file:" if has_links else "media-src data:"
-    parts = (
-        "default-src 'none'",
-        f"script-src {_hash_source(script)}",
-        f"style-src {_hash_source(style)}",
-        media,
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-    )
-    return "; ".join(parts)
-
-
-def _hash_source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
-
-
-def _asset(name: str) -> str:
-    return (files("aqaa_eval.reports") / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "metric_title": labels.metric_title,
-        "metric_note": labels.metric_note,
-        "failure_title": labels.failure_title,
-        "seconds": labels.seconds,
-        "plural": labels.plural,
+def _figures(log: RunLog, summary: Summary, kept: Kept | None) -> dict[str, Any]:
+    """What the upper half of the page shows."""
+    chain = chain_rows(log)
+    return {
+        "summary": summary,
+        "kept": kept,
+        "kept_rows": kept_rows(kept) if kept else (),
+        "hearing": hearing_rows(log),
+        "radar": _radar(summary),
+        "published": PUBLISHED,
+        "capabilities": CAPABILITIES,
+        "source": SOURCE,
+        "groups": metric_groups(summary),
+        "chain": chain[:_SHOWN_CHAIN],
+        "more_chain": chain[_SHOWN_CHAIN:],
     }
-    environment.globals |= {
-        "number": labels.number,
-        "interval": labels.interval,
-        "spread": labels.spread,
-        "percent": percent,
-        "percent_interval": percent_interval,
-        "scale_x": _scale_x,
-        "nothing": labels.NOTHING,
+
+
+def _frame(texts: Texts, recordings: Mapping[str, Recording], max_bytes: int) -> dict[str, Any]:
+    """Words, style, policy, and how the sound is carried."""
+    writer = Writer(texts)
+    n_embedded = sum(recording.is_embedded for recording in recordings.values())
+    n_linked = sum(bool(recording.source) and not recording.is_embedded for recording in recordings.values())
+    sound = ("items.linked", n_embedded, f"{max_bytes / 1e6:g}", n_linked) if n_linked else None
+    return {
+        "t": writer.words,
+        "en": writer.english,
+        "mark": writer.mark,
+        "label": writer.label,
+        **cells(writer),
+        "sound": sound or ("items.embedded", n_embedded),
+        "policy": assets.policy(has_links=n_linked > 0),
+        "style": assets.style_sheet(),
     }
-    return environment
 
 
-def _scale_x(mos: float) -> str:
-    """Place of a MOS on an axis of 100 units."""
-    low, high = MOS_RANGE
-    return f"{100 * (min(max(mos, low), high) - low) / (high - low):.1f}"
+def _languages(log: RunLog) -> list[str]:
+    questions = [turn.question for attempt in log.attempts for turn in attempt.turns]
+    return sorted({tag for question in questions for tag in (question.language, question.answer_language) if tag})
 
 
 def _radar(summary: Summary) -> str:
@@ -163,35 +146,3 @@ def _radar(summary: Summary) -> str:
         return ""
     spokes = [Spoke(suite=row.suite, title=row.title, estimate=row.metrics.get("mos")) for row in summary.suites]
     return radar_svg(spokes, PUBLISHED)
-
-
-def _chain(log: RunLog) -> list[tuple[str, str]]:
-    spec, manifest = log.spec, log.manifest
-    rows = [
-        ("Model", manifest.model),
-        ("Transcriber (ASR)", manifest.asr),
-        ("Judge", manifest.judge),
-        ("Speech predictors", ", ".join(spec.speech_mos) or "none"),
-        ("Text normaliser", f"version {manifest.normaliser}"),
-        ("Answer channel", spec.channel),
-        ("Seed", str(spec.seed)),
-        ("Repeats", str(spec.repeats)),
-        ("Questions changed by", ", ".join(spec.perturb) or "nothing"),
-        ("Limit per suite", "none" if spec.limit is None else str(spec.limit)),
-        ("Spec", spec.fingerprint),
-    ]
-    rows += [(f"Option {name}", str(value)) for name, value in sorted(spec.model_options.items())]
-    rows += [(f"Data of {suite}", digest) for suite, digest in manifest.suites.items()]
-    return rows + [(f"Version of {name}", version) for name, version in sorted(manifest.versions.items())]
-
-
-def _sound(recordings: Mapping[str, Recording], max_bytes: int) -> str:
-    n_embedded = sum(recording.is_embedded for recording in recordings.values())
-    n_linked = sum(bool(recording.source) and not recording.is_embedded for recording in recordings.values())
-    if not n_linked:
-        return f"{labels.plural(n_embedded, 'recording')} inside this file"
-    limit = f"{max_bytes / 1e6:g} MB"
-    return (
-        f"{labels.plural(n_embedded, 'recording')} inside this file (limit {limit}); {n_linked:,} more are read from "
-        "the folder audio/ beside it"
-    )

@@ -19,6 +19,12 @@ _METRIC_TITLES = {
     "said_otherwise": "Said otherwise",
     "misheard": "Misheard",
     "continuity": "Continuity",
+    "judge_speech": "Speech, by the judge",
+    "judge_content": "Content, by the judge",
+    "judge_delivery": "Delivery, by the judge",
+    "checks_content": "Content, by checks",
+    "checks_delivery": "Delivery, by checks",
+    "disagreement": "Judges' disagreement",
     "rate_syllables_per_s": "Rate, syllables/s",
     "pitch_hz": "Pitch, Hz",
     "pitch_range_semitones": "Pitch range, semitones",
@@ -39,6 +45,15 @@ _METRIC_NOTES = {
     "said_otherwise": "the part of the fidelity's errors that two recognisers hear alike: most probably said",
     "misheard": "the part of the fidelity's errors that only the first recogniser makes",
     "continuity": "predicted freedom from dropouts (PLCMOS), 1 to 5",
+    "judge_speech": "what the recogniser's doubts say of the speech, by the language-model judge, 1 to 5",
+    "judge_content": "what was said, by a language-model judge that is not fused, 1 to 5",
+    "judge_delivery": "how it was said, by a language-model judge that is not fused, 1 to 5",
+    "checks_content": "what was said, by verifiable checks that are not fused, 1 to 5",
+    "checks_delivery": "how it was said, by verifiable checks that are not fused, 1 to 5",
+    "factuality": "0 or 1, one verdict per conversation",
+    "relevance": "0 or 1, one verdict per conversation",
+    "chat": "by the language-model judge, 1 to 5",
+    "disagreement": "mean distance between two judges of a panel, in levels",
     "rate_syllables_per_s": "measured: syllables of the transcript over the time from first to last speech",
     "pitch_hz": "measured: median pitch of the speech",
     "pitch_range_semitones": "measured: from the 10th to the 90th percentile of the pitch",
@@ -52,6 +67,23 @@ _METRIC_NOTES = {
     "speaker_similarity": "measured: mean cosine of the voices of a conversation's answers; one voice has about 0.9, "
     "two about 0.5",
 }
+MEASUREMENTS = frozenset(
+    {
+        "rate_syllables_per_s",
+        "pitch_hz",
+        "pitch_range_semitones",
+        "level_dbfs",
+        "pause_share",
+        "longest_pause_s",
+        "voiced_share",
+        "steady_pitch_s",
+        "hnr_db",
+        "jitter_percent",
+        "speaker_similarity",
+    }
+)
+"""Metrics that grade nothing: what was measured of the voice."""
+
 _PERCENT_METRICS = frozenset({"fidelity", "said_otherwise", "misheard", "pause_share", "voiced_share"})
 
 

@@ -1,18 +1,18 @@
 """The sound of a run as the page carries it: data URIs up to a size, links beyond it, and waveforms as SVG paths.
 
 A small run is embedded as it was stored, without loss; a larger one as Opus in Ogg; what exceeds the limits is linked
-from the run's `audio/` folder, unopened. Encoding Opus costs about 40 ms of CPU per second of sound, so a run of hours
-is linked from the start. The choice depends on the files alone, so the same run gives the same page.
+from the run's `audio/` folder. Encoding Opus costs about 40 ms of CPU per second of sound, so a run of hours is linked
+from the start, and one of days is not even opened for its waveforms: the browser's own player stands there then. The
+choice depends on the files alone, so the same run gives the same page.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +27,8 @@ MAX_EMBEDDED_BYTES = 25_000_000
 MAX_LOSSLESS_BYTES = 3_000_000
 MAX_OPENED_BYTES = 40_000_000
 """Stored sound (about 20 minutes) beyond which nothing is encoded and all is linked."""
+MAX_DRAWN_BYTES = 120_000_000
+"""Stored sound (about an hour) beyond which linked recordings are not opened either."""
 N_BARS = 150
 BARS_HEIGHT = 32
 
@@ -69,29 +71,49 @@ def load_recordings(
 
     Args:
         folder: the run's `audio/` folder.
-        names: file names in the order of the page; one that stands there twice is carried twice.
+        names: file names in the order of the page, which carries each once however often it stands there.
         max_bytes: encoded sound that the page may carry; from the first recording that does not fit, all are linked,
             and all of a run that stores more than `MAX_OPENED_BYTES`.
 
     Returns:
         One recording per name; a file that cannot be read is said in its `problem`, never raised.
     """
-    counts = Counter(names)
-    n_stored = sum(n * _size(folder, name) for name, n in counts.items())
+    unique = list(dict.fromkeys(names))
+    n_stored = sum(_size(folder, name) for name in unique)
     found: dict[str, Recording] = {}
-    if n_stored > MAX_OPENED_BYTES:
-        return {name: _linked(folder, name) for name in counts}
-    n_bytes, encoded = 0, _encoded(folder, list(counts), lossless=n_stored <= min(MAX_LOSSLESS_BYTES, max_bytes))
-    for name, content in encoded:
-        if isinstance(content, Recording):
-            found[name] = content
-            continue
-        n_bytes += counts[name] * len(content.content)
-        if n_bytes > max_bytes:
-            break
-        found[name] = _embedded(content)
-    encoded.close()
-    return found | {name: _linked(folder, name) for name in counts if name not in found}
+    if n_stored <= MAX_OPENED_BYTES:
+        n_bytes, encoded = 0, _encoded(folder, unique, lossless=n_stored <= min(MAX_LOSSLESS_BYTES, max_bytes))
+        for name, content in encoded:
+            if isinstance(content, Recording):
+                found[name] = content
+                continue
+            n_bytes += len(content.content)
+            if n_bytes > max_bytes:
+                break
+            found[name] = _embedded(content)
+        encoded.close()
+    rest = [name for name in unique if name not in found]
+    found |= _drawn(folder, rest) if n_stored <= MAX_DRAWN_BYTES else {name: _linked(folder, name) for name in rest}
+    return {name: found[name] for name in unique}
+
+
+def _drawn(folder: Path, names: Sequence[str]) -> dict[str, Recording]:
+    """Linked recordings with their waveforms."""
+    with ThreadPoolExecutor(max(1, min(8, os.cpu_count() or 1))) as pool:
+        return dict(zip(names, pool.map(lambda name: _draw(folder, name), names), strict=True))
+
+
+def _draw(folder: Path, name: str) -> Recording:
+    linked = _linked(folder, name)
+    if not linked.source:
+        return linked
+    try:
+        audio = read_audio((folder / name).read_bytes(), name=name)
+    except OSError as error:
+        return Recording(source="", problem=f"{name}: cannot be read ({error.strerror})")
+    except AudioError as error:
+        return Recording(source="", problem=str(error))
+    return replace(linked, duration_s=audio.duration_s, waveform=waveform_path(audio.samples))
 
 
 def _encoded(

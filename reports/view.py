@@ -1,4 +1,7 @@
-"""What the page shows of each conversation, in the shape in which it shows it; the template only lays it out."""
+"""What the list of conversations knows of each one: how it is found, filtered, ordered and named.
+
+The rest of a conversation is laid out only when it is opened; see `reports.body`.
+"""
 
 from __future__ import annotations
 
@@ -7,58 +10,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from aqaa_eval.core.attempt import Evidence, Score, Transcript
-from aqaa_eval.core.failure import Failure
-from aqaa_eval.core.runlog import AttemptLog, QuestionLog, RunLog, TurnLog
-from aqaa_eval.reports.difference import Span, compare_texts, plain
-from aqaa_eval.reports.labels import NOTHING, failure_title, metric_note, metric_title, number, seconds
-from aqaa_eval.reports.recordings import Recording
-from aqaa_eval.reports.summary import METRICS, failures_of
+from aqaa_eval.core.attempt import Evidence, Score
+from aqaa_eval.core.runlog import AttemptLog, RunLog
+from aqaa_eval.reports.labels import number
+from aqaa_eval.reports.summary import RATIO_METRICS, failures_of
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreView:
-    """One score as text; `value` is a dash where there is none, and the reason says why."""
-
-    title: str
-    note: str
-    value: str
-    status: str
-    reason: str
-    judge: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnView:
-    """One question and its answer.
-
-    Attributes:
-        number: from 1.
-        question: as asked.
-        asked: the question's recording; None if it could not be read.
-        answered: the answer's recording; None if nothing was said.
-        own: the model's own text in stretches; None if it gives none.
-        heard: the transcript in stretches; None if there is none.
-        notes: sentences on what went wrong.
-        failures: kinds in words.
-        facts: label and value of what was measured on the way.
-        scores: those of this turn.
-        checks: what was looked at, content first as the judge gave it.
-        is_unheard: true if the question's recording could not be used.
-    """
-
-    number: int
-    question: QuestionLog
-    asked: Recording | None
-    answered: Recording | None
-    own: tuple[Span, ...] | None
-    heard: tuple[Span, ...] | None
-    notes: tuple[str, ...]
-    failures: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-    scores: tuple[ScoreView, ...]
-    checks: tuple[Evidence, ...]
-    is_unheard: bool
+_MAX_LEAD = 160  # characters of the first question that the closed list shows
+_RIVALS = (
+    ("content", "judge_content"),
+    ("content", "checks_content"),
+    ("delivery", "judge_delivery"),
+    ("delivery", "checks_delivery"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,64 +32,82 @@ class ItemView:
         anchor: id of its element: the permalink.
         key: its name in the run.
         suite: id, for the filter.
-        suite_title: what people call it.
-        lead: the first question, as text.
+        lead: the first question, as text, cut.
         mos: the fused MOS as text.
-        rank: the fused MOS as a number for sorting, "" if there is none.
-        kinds: ids of its failures, for the filter.
-        failures: the same in words.
+        values: mean of each metric that has a value, by name.
+        split: how far its judges are apart, in levels; None if there is only one.
+        gap: error rate of its speech against the model's own text; None if there is none.
+        languages: of its questions and of the answers asked for.
+        kinds: ids of its failures.
         n_passed: checks that hold.
         n_checks: all checks.
-        turns: in order.
-        scores: those of the whole conversation.
     """
 
     anchor: str
     key: str
     suite: str
-    suite_title: str
     lead: str
     mos: str
-    rank: str
+    values: Mapping[str, float]
+    split: float | None
+    gap: float | None
+    languages: tuple[str, ...]
     kinds: tuple[str, ...]
-    failures: tuple[str, ...]
     n_passed: int
     n_checks: int
-    turns: tuple[TurnView, ...]
-    scores: tuple[ScoreView, ...]
 
 
 def audio_names(log: RunLog) -> list[str]:
-    """File names of all recordings in the order of the page, as often as they stand there."""
+    """File names of all recordings in the order of the page, each once."""
     turns = (turn for attempt in log.attempts for turn in attempt.turns)
-    return [name for turn in turns for name in (turn.question.audio, turn.audio) if name is not None]
+    names = (name for turn in turns for name in (turn.question.audio, turn.audio) if name is not None)
+    return list(dict.fromkeys(names))
 
 
-def item_view(log: RunLog, attempt: AttemptLog, recordings: Mapping[str, Recording]) -> ItemView:
-    """One conversation as the page shows it."""
-    checks = tuple(dict.fromkeys(evidence for score in attempt.scores for evidence in score.evidence))
-    fused = [score.value for score in attempt.scores if score.metric == "mos" and score.value is not None]
-    mos = sum(fused) / len(fused) if fused else None
-    kinds = list(dict.fromkeys(failures_of(attempt)))
-    card = log.cards.get(attempt.suite)
+def item_view(attempt: AttemptLog) -> ItemView:
+    """One conversation as the list shows it."""
+    checks = checks_of(attempt)
+    values = _values(attempt.scores)
+    asked = [turn.question for turn in attempt.turns]
+    languages = [tag for question in asked for tag in (question.language, question.answer_language) if tag]
     return ItemView(
         anchor=anchor_of(attempt.key),
         key=attempt.key,
         suite=attempt.suite,
-        suite_title=card.title if card else attempt.suite,
-        lead=attempt.turns[0].question.text if attempt.turns else "",
-        mos=number("mos", mos),
-        rank="" if mos is None else f"{mos:.4f}",
-        kinds=tuple(kind.value for kind in kinds),
-        failures=tuple(failure_title(kind) for kind in kinds),
+        lead=asked[0].text[:_MAX_LEAD] if asked else "",
+        mos=number("mos", values.get("mos")),
+        values=values,
+        split=_split(values),
+        gap=values.get("fidelity"),
+        languages=tuple(dict.fromkeys(languages)),
+        kinds=tuple(kind.value for kind in dict.fromkeys(failures_of(attempt))),
         n_passed=sum(check.passed for check in checks),
         n_checks=len(checks),
-        turns=tuple(
-            _turn_view(attempt, index, tuple(check for check in checks if check.turn == index), recordings)
-            for index in range(len(attempt.turns))
-        ),
-        scores=_score_views(score for score in attempt.scores if score.turn is None),
     )
+
+
+def checks_of(attempt: AttemptLog) -> tuple[Evidence, ...]:
+    """All that was looked at, each once, in the order in which the scores tell it."""
+    return tuple(dict.fromkeys(evidence for score in attempt.scores for evidence in score.evidence))
+
+
+def _values(scores: Iterable[Score]) -> dict[str, float]:
+    """Means over turns; of an error rate, errors over words."""
+    sums: dict[str, tuple[float, float]] = {}
+    for score in scores:
+        weight = score.weight if score.metric in RATIO_METRICS else 1.0
+        if score.value is not None and weight > 0:
+            total, n = sums.get(score.metric, (0.0, 0.0))
+            sums[score.metric] = total + score.value * weight, n + weight
+    return {metric: total / n for metric, (total, n) in sums.items()}
+
+
+def _split(values: Mapping[str, float]) -> float | None:
+    """The panel's own disagreement, or the distance of the fused judge from the one beside it: whichever is larger."""
+    apart = [abs(values[one] - values[other]) for one, other in _RIVALS if one in values and other in values]
+    if "disagreement" in values:
+        apart.append(values["disagreement"])
+    return max(apart, default=None)
 
 
 def anchor_of(key: str) -> str:
@@ -143,74 +124,3 @@ def anchor_of(key: str) -> str:
         return f"item-{suite}-{sample}" + (f"-r{repeat}" if repeat else "")
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:8]
     return f"item-{re.sub(r'[^A-Za-z0-9_]+', '-', key)[:60]}-{digest}"
-
-
-def _turn_view(
-    attempt: AttemptLog, index: int, checks: tuple[Evidence, ...], recordings: Mapping[str, Recording]
-) -> TurnView:
-    turn = attempt.turns[index]
-    own, heard = _texts(turn)
-    kinds = [turn.failure, turn.transcript.failure if turn.transcript else None]
-    notes = [turn.detail, turn.transcript.note if turn.transcript else ""]
-    return TurnView(
-        number=index + 1,
-        question=turn.question,
-        asked=recordings[turn.question.audio] if turn.question.audio is not None else None,
-        answered=recordings[turn.audio] if turn.audio is not None else None,
-        own=own,
-        heard=heard,
-        notes=tuple(dict.fromkeys(note for note in notes if note)),
-        failures=tuple(dict.fromkeys(failure_title(kind) for kind in kinds if kind)),
-        facts=tuple(_facts(turn)),
-        scores=_score_views(score for score in attempt.scores if score.turn == index),
-        checks=checks,
-        is_unheard=turn.failure is Failure.BAD_INPUT,
-    )
-
-
-def _texts(turn: TurnLog) -> tuple[tuple[Span, ...] | None, tuple[Span, ...] | None]:
-    transcript = turn.transcript.text if turn.transcript else None
-    if turn.text is None or transcript is None:
-        return _unmarked(turn.text), _unmarked(transcript)
-    found = compare_texts(reference=turn.text, hypothesis=transcript, language=_language(turn, turn.transcript))
-    return found.reference, found.hypothesis
-
-
-def _unmarked(text: str | None) -> tuple[Span, ...] | None:
-    return None if text is None else plain(text)
-
-
-def _language(turn: TurnLog, transcript: Transcript | None) -> str:
-    return (transcript.language if transcript else "") or turn.question.answer_language
-
-
-def _facts(turn: TurnLog) -> Iterable[tuple[str, str]]:
-    if turn.timing is not None:
-        if turn.timing.first_audio_s is not None:
-            yield "first audio after", seconds(turn.timing.first_audio_s)
-        yield "answered in", seconds(turn.timing.total_s)
-        if turn.duration_s:
-            yield "real-time factor", f"{turn.timing.total_s / turn.duration_s:.2f}"
-    if turn.transcript is not None:
-        if turn.transcript.language:
-            yield "language heard", turn.transcript.language
-        if turn.transcript.confidence is not None:
-            yield "ASR confidence", f"{turn.transcript.confidence:.2f}"
-    if turn.finish is not None and turn.finish.value != "stop":
-        yield "stopped by", turn.finish.value
-
-
-def _score_views(scores: Iterable[Score]) -> tuple[ScoreView, ...]:
-    order = {metric: place for place, metric in enumerate(METRICS)}
-    ranked = sorted(scores, key=lambda score: order.get(score.metric, len(order)))
-    return tuple(
-        ScoreView(
-            title=metric_title(score.metric),
-            note=metric_note(score.metric),
-            value=number(score.metric, score.value) if score.value is not None else NOTHING,
-            status=score.status.value,
-            reason=(f"{failure_title(score.failure)}: " if score.failure else "") + score.reason,
-            judge=score.judge,
-        )
-        for score in ranked
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aqaa_eval.core.attempt import Evidence, Finish, Score, Status, Timing, Transcript
+from aqaa_eval.core.attempt import Evidence, Finish, Score, Status, Timing, Transcript, Word
 from aqaa_eval.core.audio import Audio, encode_audio
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.failure import Failure
@@ -59,7 +59,25 @@ def question(text: str = "What is two and two?", *, audio: str | None = None, **
 
 
 def transcript(text: str, *, failure: Failure | None = None, note: str = "") -> Transcript:
-    return Transcript(text=text, language="en", confidence=0.93, asr="whisper:base", failure=failure, note=note)
+    return Transcript(
+        text=text,
+        language="en",
+        confidence=0.93,
+        asr="whisper:base",
+        words=spoken(text),
+        failure=failure,
+        note=note,
+    )
+
+
+def spoken(text: str, *, seconds: float = 2.0) -> tuple[Word, ...]:
+    """The words of a text, evenly over the time."""
+    words = text.split()
+    length_s = seconds / max(1, len(words))
+    return tuple(
+        Word(text=word, start_s=place * length_s, end_s=(place + 0.8) * length_s, confidence=0.9)
+        for place, word in enumerate(words)
+    )
 
 
 def answered(

@@ -36,6 +36,22 @@ PAYLOADS = (
     "<video><source onerror=window.hit=1></video><object data=x onerror=window.hit=1>",
     "\u202e<script>window.hit=1</script>\u202c",
     "<xss style='background:url(https://example.org/x)'>",
+    "<!--<script>",  # a comment that would swallow the end tag of a data block
+    "<!--<script></script>--><img src=x onerror=window.hit=1>",
+    "</script ><svg/onload=window.hit=1>",
+    "</SCRIPT/x><img src=x onerror=window.hit=1>",
+    "\\u003c/script\\u003e\\u003cscript\\u003ewindow.hit=1",
+    "\u2028window.hit=1\u2029//",
+    '"},"__proto__":{"hit":1},"constructor":{"prototype":{"hit":1}},"x":{"',
+    "__proto__",
+    "{0}|{1}{9}$&$1$`",
+    "<svg><animate onbegin=window.hit=1 attributeName=x dur=1s></svg>",
+    "<svg><use href=data:image/svg+xml,<svg/onload=window.hit=1>></svg>",
+    "<template><script>window.hit=1</script></template><slot onslotchange=window.hit=1>",
+    "<a href=data:text/html,<script>window.hit=1</script> target=_blank>here</a>",
+    '<input data-t=page.title data-l=\'["onclick","of"]\' autofocus onfocus=window.hit=1>',
+    "${window.hit=1}`+window.hit+`",
+    "{{constructor.constructor('window.hit=1')()}}<div ng-app v-html=window.hit>",
 )
 
 

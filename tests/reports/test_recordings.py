@@ -8,6 +8,7 @@ import pytest
 
 from aqaa_eval.core.audio import Audio, encode_audio, read_audio
 from aqaa_eval.core.ogg import encode_opus, with_serial
+from aqaa_eval.reports import recordings
 from aqaa_eval.reports.recordings import MAX_LOSSLESS_BYTES, load_recordings, waveform_path
 from tests.reports.builders import store, syllables
 
@@ -42,16 +43,29 @@ def test_from_the_first_that_does_not_fit_recordings_are_linked(tmp_path: Path) 
     found = load_recordings(tmp_path / "audio", names, max_bytes=2 * one + 1)
     assert [found[name].is_embedded for name in names] == [True, True, False, False]
     assert [found[name].source for name in names[2:]] == ["audio/2.flac", "audio/3.flac"]
-    assert found["3.flac"].duration_s is None
+    assert found["3.flac"].duration_s == 1.0
 
 
-def test_a_recording_that_stands_twice_in_the_page_counts_twice(tmp_path: Path) -> None:
+def test_a_recording_that_stands_twice_in_the_page_is_carried_once(tmp_path: Path) -> None:
     name = store(tmp_path, "a.flac", syllables(duration_s=1.0))
     folder = tmp_path / "audio"
     once = load_recordings(folder, [name], max_bytes=(folder / name).stat().st_size - 1)[name]
     n_bytes = len(content_of(once.source, "audio/ogg"))
-    assert load_recordings(folder, [name, name], max_bytes=2 * n_bytes)[name].is_embedded
-    assert not load_recordings(folder, [name, name], max_bytes=2 * n_bytes - 1)[name].is_embedded
+    assert load_recordings(folder, [name, name], max_bytes=n_bytes)[name].is_embedded
+    assert not load_recordings(folder, [name], max_bytes=n_bytes - 1)[name].is_embedded
+
+
+def test_a_linked_recording_has_a_waveform_unless_the_run_is_too_long_to_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = store(tmp_path, "a.flac", syllables(duration_s=1.0))
+    whole = load_recordings(tmp_path / "audio", [name])[name]
+    monkeypatch.setattr(recordings, "MAX_OPENED_BYTES", 10)
+    linked = load_recordings(tmp_path / "audio", [name])[name]
+    assert (linked.source, linked.duration_s, linked.waveform) == ("audio/a.flac", 1.0, whole.waveform)
+    monkeypatch.setattr(recordings, "MAX_DRAWN_BYTES", 10)
+    unopened = load_recordings(tmp_path / "audio", [name])[name]
+    assert (unopened.source, unopened.duration_s, unopened.waveform) == ("audio/a.flac", None, "")
 
 
 def test_an_ogg_file_is_not_encoded_again(tmp_path: Path) -> None:
