@@ -2,7 +2,8 @@
 
 The mean opinion score of a conversation is 1 + 4 x the share of its checks that hold, content and delivery apart. An
 answer that is not there fails all of its checks, those that ask for something *not* to be said too: silence is never
-the safe answer. A conversation in which the system broke has no score and is counted as failed.
+the safe answer. Only a melody can be held without words: whoever hums it fails the words and not the melody. A
+conversation in which the system broke has no score and is counted as failed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from aqaa_eval.judges.answers import Answer, State, find_answers
 from aqaa_eval.metrics.normaliser import NORMALISER_VERSION
 
 PARTS = ("content", "delivery")
+_WORDLESS_SOUND = frozenset({Failure.ASR_EMPTY, Failure.ASR_HALLUCINATED})
 _NO_SOUND = Audio.silence(duration_s=0.0)
 
 
@@ -34,7 +36,12 @@ class ChecksJudge:
     """Carries out the checks of a sample on the transcripts, or on the model's own text."""
 
     def __init__(
-        self, evaluate: CheckFunction, *, channel: Literal["audio", "text"] = "audio", version: str = "1"
+        self,
+        evaluate: CheckFunction,
+        *,
+        channel: Literal["audio", "text"] = "audio",
+        version: str = "1",
+        wordless: frozenset[str] = frozenset(),
     ) -> None:
         """Make the judge.
 
@@ -43,10 +50,12 @@ class ChecksJudge:
             channel: which text is read: the transcript of the speech, or what the model wrote. Delivery is always
                 measured on the sound.
             version: of the checks; part of the identity.
+            wordless: names of checks that are put to a sound without words too.
         """
         self._evaluate = evaluate
         self._channel = channel
         self._version = version
+        self._wordless = wordless
 
     @property
     def identity(self) -> str:
@@ -98,8 +107,7 @@ class ChecksJudge:
         for answer, asked in zip(answers, attempt.sample.turns, strict=True):
             specs = [spec for spec in asked.checks if spec.part == part]
             if self._is_missing(part, answer, attempt):
-                measured = f"{_name(answer.failure)}: {answer.reason}"
-                evidence += [_evidence_of(answer.turn, s, CheckOutcome(passed=False, measured=measured)) for s in specs]
+                evidence += [_evidence_of(answer.turn, spec, self._without_words(spec, answer)) for spec in specs]
                 previous = None
                 continue
             if not specs and not any(later.checks for later in attempt.sample.turns[answer.turn + 1 :]):
@@ -108,6 +116,12 @@ class ChecksJudge:
             evidence += [_evidence_of(answer.turn, spec, self._carry_out(spec, heard, answer.turn)) for spec in specs]
             previous = heard
         return evidence
+
+    def _without_words(self, spec: CheckSpec, answer: Answer) -> CheckOutcome:
+        """A check of an answer that is none; of sound without words a melody can still be told."""
+        if spec.name in self._wordless and answer.failure in _WORDLESS_SOUND and answer.audio is not None:
+            return self._carry_out(spec, Heard(text="", language="", audio=answer.audio), answer.turn)
+        return CheckOutcome(passed=False, measured=f"{_name(answer.failure)}: {answer.reason}")
 
     def _is_missing(self, part: str, answer: Answer, attempt: Attempt) -> bool:
         """No answer on the channel that is judged. What the model wrote stands, even if it then did not say it."""

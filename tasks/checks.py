@@ -23,7 +23,7 @@ from aqaa_eval.tasks.exact_match import answers_exactly
 from aqaa_eval.tasks.params import COUNT, NUMBER, NUMBERS, POSITIVE, TEXT, TEXTS, Param, bind, optional
 
 PARTS = ("content", "delivery")
-VERSION = "2"
+VERSION = "3"
 """Raised whenever any check could decide otherwise; scores by different versions are not comparable."""
 
 
@@ -36,16 +36,22 @@ class Check:
         params: its arguments.
         part: "content" or "delivery", where the manifest does not say.
         compares: whether it needs an answer to the turn before.
+        wordless: whether a voice can meet it without a word, as humming does.
     """
 
     function: Callable[..., CheckOutcome]
     params: Mapping[str, Param] = field(default_factory=dict)
     part: str = "content"
     compares: bool = False
+    wordless: bool = False
 
 
 def _spoken(function: Callable[..., CheckOutcome], *, compares: bool = False, **params: Param) -> Check:
     return Check(function=function, params=params, part="delivery", compares=compares)
+
+
+def _sung(function: Callable[..., CheckOutcome], **params: Param) -> Check:
+    return Check(function=function, params=params, part="delivery", wordless=True)
 
 
 def _worded(function: Callable[..., CheckOutcome], **params: Param) -> Check:
@@ -100,11 +106,14 @@ CHECKS: Mapping[str, Check] = {
     "pause_at_least": _spoken(delivery.pause_at_least, seconds=POSITIVE),
     "at_most_seconds": _spoken(delivery.at_most_seconds, seconds=POSITIVE),
     "at_least_seconds": _spoken(delivery.at_least_seconds, seconds=POSITIVE),
-    "melody_follows": _spoken(melody.melody_follows, intervals=NUMBERS, tolerance_semitones=optional(POSITIVE)),
-    "holds_pitch": _spoken(melody.holds_pitch, seconds=POSITIVE, cents=optional(POSITIVE)),
-    "steady_beat": _spoken(melody.steady_beat, beats=COUNT, variation_at_most=optional(POSITIVE)),
+    "melody_follows": _sung(melody.melody_follows, intervals=NUMBERS, tolerance_semitones=optional(POSITIVE)),
+    "holds_pitch": _sung(melody.holds_pitch, seconds=POSITIVE, cents=optional(POSITIVE)),
+    "steady_beat": _sung(melody.steady_beat, beats=COUNT, variation_at_most=optional(POSITIVE)),
 }
 """All checks by name; the functions' docstrings say what each demands and with what tolerance."""
+
+WORDLESS = frozenset(name for name, check in CHECKS.items() if check.wordless)
+"""Checks that are put to a sound in which no words were heard."""
 
 
 def identity() -> str:

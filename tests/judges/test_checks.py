@@ -83,6 +83,23 @@ def test_a_silent_answer_is_at_the_floor_even_where_saying_nothing_was_asked(
         assert score.evidence[0].measured.startswith(str(failure).replace("_", " ") + ": ")
 
 
+@pytest.mark.parametrize("failure", [Failure.ASR_EMPTY, Failure.ASR_HALLUCINATED])
+def test_a_hummed_melody_counts_although_no_word_was_heard(
+    make_turn: MakeTurn, make_attempt: MakeAttempt, failure: Failure
+) -> None:
+    hums = CheckSpec(name="hums", part="delivery")
+    judge = ChecksJudge(
+        lambda spec, heard: CheckOutcome(passed=heard.text == "", measured=f"{heard.audio.duration_s:g} s"),
+        wordless=frozenset({"hums"}),
+    )
+    content, delivery = judge.judge(make_attempt([make_turn(0, "", failure=failure)], [[SAYS, hums, LONGER]]))
+    assert content.value == 1.0
+    assert [item.passed for item in delivery.evidence] == [True, False]
+    assert delivery.evidence[0].measured == "0.5 s"
+    silent = judge.judge(make_attempt([make_turn(0, "", audio=SILENCE)], [[hums]]))
+    assert [score.value for score in silent] == [1.0]
+
+
 def test_one_silent_turn_fails_its_own_checks_only(make_turn: MakeTurn, make_attempt: MakeAttempt) -> None:
     turns = [make_turn(0, "twelve"), make_turn(1, "", audio=SILENCE), make_turn(2, "twelve")]
     content, delivery = ChecksJudge(evaluate).judge(make_attempt(turns, [[SAYS], [SAYS_NOT], [SAYS, LONGER]]))

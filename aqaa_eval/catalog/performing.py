@@ -1,6 +1,6 @@
 """What the performing fakes need: the good answers of the suites of a run, and the voice that performs them.
 
-It stands beside the catalogue, whose part it is: suites and adapters do not know each other.
+Suites and adapters do not know each other, so what both give meets here.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from aqaa_eval import catalog, staging
+from aqaa_eval import catalog
+from aqaa_eval.catalog import performing
 from aqaa_eval.cli.main import app
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.runspec import RunSpec
@@ -28,7 +29,7 @@ def test_every_turn_with_a_good_answer_has_a_line():
         for sample in suite.samples()
         for index, turn in enumerate(sample.turns)
     ]
-    lines = staging.lines_of(suites)
+    lines = performing.lines_of(suites)
     assert set(lines) == {key for key, turn in turns if turn.reference or turn.performance}
     for key, turn in turns:
         if turn.performance:
