@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from aqaa_eval.cli import calibrate, compare, doctor, export, fetch, gate, listing, report, run, score, serve, validate
+from aqaa_eval.cli import (
+    calibrate,
+    compare,
+    doctor,
+    export,
+    fetch,
+    gate,
+    listing,
+    rate,
+    report,
+    run,
+    score,
+    serve,
+    validate,
+)
 from aqaa_eval.core.errors import AqaaError, ExitCode
 
 app = typer.Typer(
@@ -27,6 +41,7 @@ app.command(name="run")(run.run)
 app.command(name="score")(score.score)
 app.command(name="report")(report.report)
 app.command(name="compare")(compare.compare)
+app.command(name="rate")(rate.rate)
 app.command(name="calibrate")(calibrate.calibrate)
 app.command(name="gate")(gate.gate)
 app.command(name="export")(export.export)
