@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from aqaa_eval.core.attempt import Attempt, Evidence, Score, Status
 from aqaa_eval.core.failure import Failure
+from aqaa_eval.judges.anchors import AnchorWatch
 from aqaa_eval.judges.answers import State, find_answers
 from aqaa_eval.judges.asker import Asker, Lost
 from aqaa_eval.judges.background import BackgroundLoop
@@ -89,7 +90,13 @@ class LlmJudge:
     """One model, or a panel of them. `judge` may be called from several threads at once."""
 
     def __init__(
-        self, askers: Sequence[Asker], *, settings: LlmSettings, purse: Purse, cache: VerdictCache | None = None
+        self,
+        askers: Sequence[Asker],
+        *,
+        settings: LlmSettings,
+        purse: Purse,
+        cache: VerdictCache | None = None,
+        watch: AnchorWatch | None = None,
     ) -> None:
         """Make the judge.
 
@@ -98,11 +105,13 @@ class LlmJudge:
             settings: see there.
             purse: for the account of what it took.
             cache: closed with the judge.
+            watch: has anchors graded beside what is judged.
         """
         self._askers = tuple(askers)
         self._settings = settings
         self._purse = purse
         self._cache = cache
+        self._watch = watch
         self._loop = BackgroundLoop()
         self._providers: list[Provider] = [asker.provider for asker in askers]
 
@@ -134,8 +143,9 @@ class LlmJudge:
 
     @property
     def account(self) -> str:
-        """What it took, in a line for people."""
-        return self.usage.describe()
+        """What it took, and what became of the anchors, for people; waits for these."""
+        told = self._loop.run(self._watch.finish()) if self._watch is not None else []
+        return "\n".join([self.usage.describe(), *told])
 
     def judge(self, attempt: Attempt) -> tuple[Score, ...]:
         """All scores of a conversation; a verdict that is not there is a score with its reason."""
@@ -165,6 +175,8 @@ class LlmJudge:
 
     def close(self) -> None:
         """Release connections and the cache."""
+        if self._watch is not None:
+            self._loop.run(self._watch.finish())
         self._loop.run(_close_all(self._providers))
         self._loop.close()
         if self._cache is not None:
@@ -194,6 +206,8 @@ class LlmJudge:
         repeats = range(self._settings.repeats)
         errands = [asker.ask(prompt, repeat=n) for prompt in prompts for asker in self._askers for n in repeats]
         outcomes = iter(await asyncio.gather(*errands))
+        if self._watch is not None and self.usage.n_calls:  # nothing was asked: there is nothing to watch
+            self._watch.start()
         return [
             [_Opinion(judge=asker.name, outcomes=tuple(next(outcomes) for _ in repeats)) for asker in self._askers]
             for _ in prompts

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.runspec import OptionValue
+from aqaa_eval.judges.anchors import AnchorWatch
 from aqaa_eval.judges.asker import Asker, AskerSettings
 from aqaa_eval.judges.budget import Endpoint, Purse
 from aqaa_eval.judges.cache import VerdictCache
@@ -23,6 +24,7 @@ def build(
     *,
     channel: Channel = "audio",
     verdicts: Path | None = None,
+    anchors: Path | None = None,
 ) -> LlmJudge | Calibrated:
     """Make the judge of one or several models.
 
@@ -31,6 +33,7 @@ def build(
         options: see `JudgeSettings`.
         channel: which text is judged.
         verdicts: where verdicts are kept; None keeps none.
+        anchors: where the grades of the anchors are kept; None asks for none.
 
     Raises:
         UsageError: a setting is wrong, a key or a model is missing, a judge is named twice.
@@ -43,12 +46,14 @@ def build(
     purse = Purse(common.cost_limit)
     cache = VerdictCache(verdicts) if verdicts is not None else None
     endpoints: dict[str, Endpoint] = {}
-    askers = []
+    askers, watched = [], []
     for provider, own in zip(providers, settings, strict=True):
         most = 1 if provider.is_local else own.concurrency
         endpoint = endpoints.setdefault(provider.address, Endpoint(concurrency=most))
         asker_settings = _asker_settings(own, is_local=provider.is_local)
         askers.append(Asker(provider, settings=asker_settings, endpoint=endpoint, purse=purse, cache=cache))
+        if not provider.is_local:
+            watched.append(Asker(provider, settings=asker_settings, endpoint=endpoint, purse=purse, cache=None))
     llm = LlmSettings(
         channel=channel,
         acoustics=common.acoustics,
@@ -58,7 +63,8 @@ def build(
         panel=common.panel_rule,
         concurrency=max(endpoint.concurrency for endpoint in endpoints.values()),
     )
-    judge = LlmJudge(askers, settings=llm, purse=purse, cache=cache)
+    watch = AnchorWatch(watched, anchors) if anchors is not None and common.anchors else None
+    judge = LlmJudge(askers, settings=llm, purse=purse, cache=cache, watch=watch)
     if common.calibration is None:
         return judge
     try:

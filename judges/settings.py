@@ -44,6 +44,7 @@ class JudgeSettings(BaseModel):
         conversation: whether Factuality, Relevance and Chat are asked for too (a second verdict per conversation).
         logprobs: whether to ask for log-probabilities, for levels between the levels.
         schema_: whether to send the JSON schema (`schema=false` for servers that choke on it).
+        anchors: whether 20 answers of known worth are graded along with every batch of an `openai:` judge.
         calibration: file of `aqaa-eval calibrate --write`: scores are laid onto people's scale.
         device: of an `hf:` judge.
         dtype: that an `hf:` judge computes in; auto is float32 on a CPU and bfloat16 elsewhere, int8 is the quickest on
@@ -75,6 +76,7 @@ class JudgeSettings(BaseModel):
     conversation: bool = True
     logprobs: bool = True
     schema_: Annotated[bool, Field(alias="schema")] = True
+    anchors: bool = True
     calibration: str | None = None
     device: str = "cpu"
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"

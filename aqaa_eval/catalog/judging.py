@@ -55,7 +55,9 @@ def _named_judges(spec: RunSpec, verdicts: Path | None) -> list[Judge]:
             made, prefix = _named_judge(name, spec), head
         elif name == models[0]:
             build = load_object(JUDGES[head].target)
-            made, prefix = build(models, spec.judge_options, channel=spec.channel, verdicts=verdicts), "judge"
+            anchors = verdicts.with_name("anchors.jsonl") if verdicts is not None else None
+            kept = {"verdicts": verdicts, "anchors": anchors}
+            made, prefix = build(models, spec.judge_options, channel=spec.channel, **kept), "judge"
         else:
             continue  # a member of the panel that stands there already
         judges.append(made if not judges else Aside(made, prefix=prefix))

@@ -107,6 +107,7 @@ class RunLog:
         attempts: in the order of suites, samples, repeats; only those that were begun.
         n_planned: attempts that the spec asks for.
         not_run: conversations that could not be asked at all, with reasons.
+        notes: what a reader must know of the measuring, such as a judge that drifted.
     """
 
     folder: Path
@@ -116,6 +117,7 @@ class RunLog:
     attempts: tuple[AttemptLog, ...]
     n_planned: int
     not_run: tuple[NotRun, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def scores(self) -> pd.DataFrame:
         """One row per score, with its keys; see `aqaa_eval.core.frames.SCORE_COLUMNS`."""

@@ -134,6 +134,24 @@ class RunFolder:
         except ValidationError as error:
             raise DataError(describe_validation(error, name=f"{self.head}: not_run")) from error
 
+    def read_notes(self) -> tuple[str, ...]:
+        """Alarms of the judges' anchors (`anchors.jsonl`): of each judge those of the last command that used it.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        file = self.path / "anchors.jsonl"
+        if not file.exists():
+            return ()
+        notes: dict[str, list[str]] = {}
+        try:
+            for line in file.read_text(encoding="utf-8").splitlines():
+                graded = json.loads(line)
+                notes[str(graded["judge"])] = [str(note) for note in graded["notes"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{file}: cannot be read ({error}); move it away") from error
+        return tuple(note for told in notes.values() for note in told)
+
     def _head(self) -> dict[str, Any]:
         try:
             head: dict[str, Any] = json.loads(self.head.read_text(encoding="utf-8"))

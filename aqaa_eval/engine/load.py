@@ -43,6 +43,7 @@ def load_run(path: Path) -> RunLog:
         attempts=attempts,
         n_planned=n_planned,
         not_run=not_run,
+        notes=folder.read_notes(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from aqaa_eval.core.audio import encode_audio
 from aqaa_eval.engine.load import load_run
 from aqaa_eval.tasks.suite import bundled_suite
-from aqaa_eval.testing.judge_server import Fault, JudgeScript, JudgeServer
+from aqaa_eval.testing.judge_server import Fault, JudgeScript, JudgeServer, hashed_grades
 from tests.engine.builders import tone
 
 KEY = "sk-secret-of-the-test"
@@ -45,7 +46,7 @@ def test_an_outage_leaves_a_run_incomplete_and_the_same_command_completes_it(
     out = tmp_path / "run"
     plain = ["--asr", "none", "--channel", "text", "--speech-mos", "none", "--json"]
     asks = ["run", "--model", model, "--suite", "gaming", "--limit", "2", *plain, "--out", out]
-    settings = [f"--judge-set={pair}" for pair in ("attempts=1", "acoustics=false", "backoff_s=0.01")]
+    settings = [f"--judge-set={pair}" for pair in ("attempts=1", "acoustics=false", "backoff_s=0.01", "anchors=false")]
     with JudgeServer(JudgeScript(fault_share=1.0, faults=(Fault.SERVER_ERROR,))) as server:
         first = cli(*asks, "--judge", "openai:m", "--judge-url", server.base_url, *settings)
         port = int(server.base_url.rsplit(":", 1)[1].removesuffix("/v1"))
@@ -72,7 +73,15 @@ def test_the_first_judge_is_fused_and_the_other_stands_beside_it(cli: Cli, model
     assert asked.code == 0, asked.err
     by_checks = values(out)
     with JudgeServer(JudgeScript()) as server:
-        where = ["--base-url", server.base_url, "--judge-set", "acoustics=false", "--json"]
+        where = [
+            "--base-url",
+            server.base_url,
+            "--judge-set",
+            "acoustics=false",
+            "--judge-set",
+            "anchors=false",
+            "--json",
+        ]
         assert cli("score", out, "--judge", "checks,openai:m", *where).code == 0
         checks_first = values(out)
         assert cli("score", out, "--judge", "openai:m,checks", *where).code == 0
@@ -91,3 +100,24 @@ def test_settings_for_a_judge_that_has_none_are_refused(cli: Cli, model: str, tm
     )
     assert asked.code == 2
     assert "--judge checks has no settings" in asked.err
+
+
+def test_a_judge_that_drifted_is_told_and_stands_in_the_run(cli: Cli, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    plain = ["--asr", "none", "--channel", "text", "--speech-mos", "none", "--json", "--judge-set", "acoustics=false"]
+    begin = ["run", "--model", model, "--suite", "gaming", "--limit", "1", *plain, "--out", out, "--judge", "openai:m"]
+    for level, notes in ((4, 1), (1, 2)):  # one grade for everything is an alarm of its own
+        grade = partial(_always, level)
+        with JudgeServer(JudgeScript(grade=grade)) as server:
+            done = cli(*begin, "--judge-url", server.base_url)
+            assert done.code == 0, done.err
+        assert ("DRIFT of openai:m" in done.err) == (notes == 2)
+        assert len(load_run(out).notes) == notes
+        (out / "verdicts.sqlite").unlink()
+        for path in out.glob("run.sqlite*"):
+            path.unlink()
+
+
+def _always(level: int, messages: Any, schema: Any) -> dict[str, Any]:
+    verdict = hashed_grades(messages, schema)
+    return {**verdict, "content": level} if "content" in verdict else verdict
