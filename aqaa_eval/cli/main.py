@@ -14,6 +14,7 @@ from aqaa_eval.cli import (
     export,
     fetch,
     gate,
+    leaderboard,
     listing,
     rate,
     report,
@@ -49,6 +50,7 @@ app.command(name="serve")(serve.serve)
 app.command(name="list")(listing.list_names)
 app.command(name="fetch")(fetch.fetch)
 app.command(name="doctor")(doctor.doctor)
+app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(validate.app, name="validate")
 
 
