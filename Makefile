@@ -9,7 +9,7 @@ DEMO_LIMIT ?= 2
 DEMO_OUT ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: flite help demo test lint types unit weights browser mini mini-zh oracle judge-agreement bench soak clean
+.PHONY: flite test-weights help demo test lint types unit weights browser mini mini-zh oracle judge-agreement bench soak clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,7 +49,10 @@ types: $(READY)
 	@echo "== mypy, strict"
 	$(BIN)/mypy
 
-unit: weights browser
+test-weights: weights  # Small ones that only the tests use; whole sets that need them are skipped without
+	$(BIN)/aqaa-eval fetch faster-whisper:tiny.en hf-whisper:base plcmos resemblyzer
+
+unit: test-weights browser
 	@echo "== pytest"
 	$(BIN)/python -m pytest -q
 

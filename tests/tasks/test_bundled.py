@@ -65,13 +65,14 @@ def test_a_bundled_suite_is_what_its_script_says(suite_id):
 
 
 @pytest.mark.parametrize("suite_id", BUNDLED)
-def test_a_bundled_suite_has_enough_conversations_of_one_to_three_turns(suite_id):
+def test_a_bundled_suite_has_enough_conversations_of_one_to_four_turns(suite_id):
     suite = bundled_suite(suite_id)
     assert suite.card.id == suite_id
-    assert len(suite.conversations) >= 8
+    assert len(suite.conversations) >= 24
     for sample in suite.samples():
-        assert 1 <= len(sample.turns) <= 3
+        assert 1 <= len(sample.turns) <= 4
         assert all(1 <= len(turn.checks) <= 4 and turn.reference for turn in sample.turns), sample.id
+        assert all(turn.rubric and len(turn.checklist) >= 2 for turn in sample.turns), sample.id
 
 
 @pytest.mark.parametrize("suite_id", BUNDLED)
