@@ -13,6 +13,9 @@ import pytest
 
 from aqaa_eval.reports.compare import compare
 from aqaa_eval.reports.compare_page import CompareSettings, write_comparison
+from aqaa_eval.reports.leaderboard import Entry
+from aqaa_eval.reports.leaderboard_site import build_site
+from tests.reports.boards import made, three
 from tests.reports.builders import run_log
 from tests.reports.payloads import PAYLOADS, hostile_log
 from tests.reports.test_compare_page import renamed, runs
@@ -138,6 +141,37 @@ def test_nothing_from_the_runs_is_executed_in_a_comparison(browser: Any, tmp_pat
     logs = [log, replace(log, spec=log.spec.model_copy(update={"model": PAYLOADS[0]}))]
     opened = Opened(browser, write_comparison(logs, compare(logs), tmp_path / "compare.html"))
     opened.page.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
+    opened.page.mouse.move(600, 400)
+    opened.page.wait_for_timeout(300)
+    assert opened.page.evaluate("window.hit === undefined")
+    assert opened.page.locator("script").count() == 1
+    assert (opened.said, opened.loaded) == ([], [])
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_leaderboard_fits_the_screen_says_nothing_and_loads_nothing(
+    browser: Any, tmp_path: Path, width: int, scheme: str
+) -> None:
+    cut = replace(made("cut", 3.0), n_planned=99)
+    build_site([Entry(log=log) for log in (*three(), cut)], tmp_path / "site")
+    opened = Opened(browser, tmp_path / "site" / "index.html", width=width, scheme=scheme)
+    assert len(opened.page.screenshot(path=tmp_path / f"board-{width}.png", full_page=True)) > 50_000
+    assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    before = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    opened.page.locator("#theme").click()
+    assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    opened.page.locator("details summary").first.click()
+    assert opened.page.locator("details[open] table").first.is_visible()
+    assert (opened.said, opened.loaded) == ([], [])
+
+
+def test_nothing_from_the_runs_is_executed_on_a_leaderboard(browser: Any, tmp_path: Path) -> None:
+    entries = [
+        Entry(log=renamed(hostile_log(tmp_path, payload), payload), name=f"{place} {payload}")
+        for place, payload in enumerate(PAYLOADS)
+    ]
+    build_site(entries, tmp_path / "site")
+    opened = Opened(browser, tmp_path / "site" / "index.html")
     opened.page.mouse.move(600, 400)
     opened.page.wait_for_timeout(300)
     assert opened.page.evaluate("window.hit === undefined")
