@@ -1,7 +1,8 @@
 """One conversation as plain values for the page's script, which writes them as text and never as markup.
 
-Short lists stand where thousands of records do: a piece of a transcript is [text, differs, word, doubt], a stretch of
-the own text [text, differs], a check [name, passed, measured, part], a fact [key of its name, value].
+Short lists stand where thousands of records do: a piece of a transcript is its text alone where nothing is to be said
+of it, else [text, differs, word] or [text, differs, word, doubt]; a stretch of the own text [text, differs], a check
+[name, passed, measured, part], a fact [key of its name, value].
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from aqaa_eval.core.attempt import Evidence, Score, Transcript
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.runlog import AttemptLog, QuestionLog, TurnLog
 from aqaa_eval.reports.difference import Span, compare_texts, plain
-from aqaa_eval.reports.heard import pieces_of
+from aqaa_eval.reports.heard import Piece, pieces_of
 from aqaa_eval.reports.labels import NOTHING, number, seconds
 from aqaa_eval.reports.recordings import Recording
 from aqaa_eval.reports.summary import METRICS
@@ -96,7 +97,7 @@ def _texts(turn: TurnLog) -> Values:
 def _heard(transcript: Transcript, spans: tuple[Span, ...]) -> Values:
     pieces = pieces_of(transcript, spans)
     values: Values = {
-        "heard": [[piece.text, int(piece.differs), piece.word, piece.doubt] for piece in pieces],
+        "heard": [_piece(piece) for piece in pieces],
         "language": transcript.language,
     }
     if transcript.words:
@@ -108,6 +109,13 @@ def _heard(transcript: Transcript, spans: tuple[Span, ...]) -> Values:
             "instead": [doubt.instead for doubt in transcript.second.doubts],
         }
     return values
+
+
+def _piece(piece: Piece) -> str | list[Any]:
+    text, differs, word, doubt = piece
+    if doubt is not None:
+        return [text, int(differs), word, doubt]
+    return text if word is None and not differs else [text, int(differs), word]
 
 
 def _facts(turn: TurnLog) -> Iterable[tuple[str, str]]:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from aqaa_eval.metrics.normaliser import CHARACTER_LANGUAGES, primary_tag
 
@@ -49,7 +50,10 @@ def compare_texts(*, reference: str, hypothesis: str, language: str) -> Comparis
     left, right = _tokens(reference, language), _tokens(hypothesis, language)
     if max(len(left), len(right)) > _MAX_TOKENS:
         return Comparison(reference=plain(reference), hypothesis=plain(hypothesis))
-    matcher = SequenceMatcher(None, [_key(token) for token in left], [_key(token) for token in right], autojunk=False)
+    keys_left, keys_right = [_key(token) for token in left], [_key(token) for token in right]
+    if keys_left == keys_right:
+        return Comparison(reference=plain(reference), hypothesis=plain(hypothesis))
+    matcher = SequenceMatcher(None, keys_left, keys_right, autojunk=False)
     marks_left, marks_right = [True] * len(left), [True] * len(right)
     for block in matcher.get_matching_blocks():
         marks_left[block.a : block.a + block.size] = [False] * block.size
@@ -69,6 +73,7 @@ def _tokens(text: str, language: str) -> list[str]:
     return re.findall(r"\S+\s*|^\s+", text)
 
 
+@lru_cache(maxsize=1 << 14)
 def _key(token: str) -> str:
     folded = unicodedata.normalize("NFKC", token).casefold()
     return "".join(char for char in folded if char.isalnum())

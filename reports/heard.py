@@ -5,9 +5,11 @@ A piece never crosses the edge of a word, of a difference or of a doubt, so the 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from aqaa_eval.core.attempt import Doubt, Transcript, Word
 from aqaa_eval.reports.difference import Span
@@ -15,9 +17,8 @@ from aqaa_eval.reports.difference import Span
 _NEAR = 40  # characters that a word is looked for after the one before; further off it is another word
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A stretch of a transcript.
+class Piece(NamedTuple):
+    """A stretch of a transcript; of a run's hundreds of thousands, so as light as can be.
 
     Attributes:
         text: as it stands there; joined, the pieces give the transcript back.
@@ -54,28 +55,20 @@ def pieces_of(transcript: Transcript, spans: Sequence[Span]) -> tuple[Piece, ...
     for stretch in (*words, *doubts, *differing):
         edges |= {stretch.start, stretch.end}
     cuts = sorted(edges)
-    in_word, in_doubt, in_difference = (_Cursor(found) for found in (words, doubts, differing))
+    in_word, in_doubt, in_difference = (_by_start(cuts, found) for found in (words, doubts, differing))
     return tuple(
-        Piece(
-            text=text[start:end],
-            differs=in_difference.at(start) is not None,
-            word=in_word.at(start),
-            doubt=in_doubt.at(start),
-        )
+        Piece(text[start:end], start in in_difference, in_word.get(start), in_doubt.get(start))
         for start, end in pairwise(cuts)
     )
 
 
-class _Cursor:
-    """Tells the stretch at a place, asked from left to right."""
-
-    def __init__(self, stretches: Sequence[_Stretch]) -> None:
-        self._left = sorted(stretches, key=lambda stretch: stretch.start, reverse=True)
-
-    def at(self, place: int) -> int | None:
-        while self._left and self._left[-1].end <= place:
-            self._left.pop()
-        return self._left[-1].index if self._left and self._left[-1].start <= place else None
+def _by_start(cuts: Sequence[int], stretches: Sequence[_Stretch]) -> dict[int, int]:
+    """The stretch at each place where the text is cut, for the cuts within one; of two at one place the later."""
+    return {
+        start: stretch.index
+        for stretch in stretches
+        for start in cuts[bisect_left(cuts, stretch.start) : bisect_left(cuts, stretch.end)]
+    }
 
 
 def _placed(text: str, words: Sequence[Word]) -> Iterator[_Stretch]:

@@ -21,7 +21,7 @@ from aqaa_eval.metrics.uncertainty import CONFIDENCE, N_RESAMPLES, ratio_estimat
 Pairs = Mapping[str, Sequence[tuple[float, float]]]
 """(numerator, denominator) of every value, by conversation; a plain mean has denominators of 1."""
 
-_CHUNK = 200  # resamples at once: 10,000 conversations then take 16 MB
+_BLOCK_DRAWS = 1 << 15  # draws at once: a block that fits the cache is fastest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +87,16 @@ def _interval(
 
 def _resample(cluster: NDArray[np.float64], generator: np.random.Generator, n_resamples: int) -> NDArray[np.float64]:
     """The ratio of one suite in each resample, shape (n_resamples,)."""
+    n_conversations = len(cluster)
     ratios = np.empty(n_resamples)
-    for start in range(0, n_resamples, _CHUNK):
-        n_rows = min(_CHUNK, n_resamples - start)
-        picked = cluster[generator.integers(len(cluster), size=(n_rows, len(cluster)))].sum(axis=1)
-        ratios[start : start + n_rows] = picked[:, 0] / picked[:, 1]
+    numerators, denominators = np.ascontiguousarray(cluster.T)
+    # A plain mean of one value per conversation has the same denominator in every resample.
+    constant = float(denominators[0]) if (denominators == denominators[0]).all() else None
+    n_rows = max(1, _BLOCK_DRAWS // n_conversations)
+    for start in range(0, n_resamples, n_rows):
+        drawn = generator.integers(n_conversations, size=(min(n_rows, n_resamples - start), n_conversations))
+        weights = denominators.take(drawn).sum(axis=1) if constant is None else constant * n_conversations
+        ratios[start : start + len(drawn)] = numerators.take(drawn).sum(axis=1) / weights
     return ratios
 
 

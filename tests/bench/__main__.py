@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from tests.bench import bench_judge, harness
+from tests.bench import bench_judge, bench_report, harness
 
 
 def machine() -> str:
@@ -28,6 +28,8 @@ def main() -> None:
     harness.main()
     print()
     bench_judge.main()
+    print()
+    bench_report.main()
     print()
     # Only now: the memory of a child process counts from its parent's, and this loads torch.
     from tests.bench import bench_asr, bench_reference

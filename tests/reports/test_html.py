@@ -211,7 +211,7 @@ def test_the_page_tells_what_happened(tmp_path: Path) -> None:
 def test_what_was_heard_otherwise_than_written_is_marked_word_by_word(tmp_path: Path) -> None:
     turn = Page(render_report(small_log(tmp_path))).data("data-0")["turns"][0]
     assert turn["own"] == [["Two and two is ", 0], ["four.", 1]]
-    assert turn["heard"][-2:] == [[" ", 0, None, None], ["for.", 1, 4, None]]
+    assert turn["heard"][-2:] == [" ", ["for.", 1, 4]]
     assert turn["words"][4] == [1.6, 1.92]
 
 
@@ -224,7 +224,7 @@ def test_what_the_second_ear_heard_is_marked(tmp_path: Path) -> None:
     log = run_log(tmp_path, [attempt("gaming", "g01", [score("mos", 2.0)], turns=turns)])
     page = Page(render_report(log))
     turn = page.data("data-0")["turns"][0]
-    assert turn["heard"] == [["Two and ", 0, None, None], ["two", 0, None, 0], [".", 0, None, None]]
+    assert turn["heard"] == ["Two and ", ["two", 0, None, 0], "."]
     assert turn["second"] == {"asr": "b", "text": "Two and too.", "instead": ["too"]}
     assert "Flagged" in page.text
 

@@ -9,7 +9,7 @@
     if (!searched.has(place)) {
       const item = items[place];
       const said = bodyOf(place).turns.flatMap((turn) => [
-        turn.question.text, (turn.heard ?? []).map(([text]) => text).join(""),
+        turn.question.text, (turn.heard ?? []).map((piece) => (typeof piece === "string" ? piece : piece[0])).join(""),
         (turn.own ?? []).map(([text]) => text).join(""), ...turn.notes,
       ]);
       searched.set(place, [item.key, ...said].join("\n").toLowerCase());

@@ -75,7 +75,10 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     byId("clear").addEventListener("click", clearFilter);
     expandButton.addEventListener("click", openAll);
-    pages.addEventListener("click", ({ target }) => { if (target.dataset.go) turnPage(target.dataset.go); });
+    pages.addEventListener("click", ({ target }) => {
+      const button = target.closest("[data-go]");
+      if (button) turnPage(button.dataset.go);
+    });
     // Toggle does not bubble; it is caught on its way down.
     list.addEventListener("toggle", ({ target }) => {
       const place = Number(target.dataset.place);

@@ -5,8 +5,9 @@
     return spans.map(([text, differs]) => (differs ? make("del", {}, text) : text));
   };
 
-  const piece = ([text, differs, word, doubt], turn) => {
-    if (!differs && word === null && doubt === null) return text;
+  const piece = (found, turn) => {
+    if (typeof found === "string") return found;
+    const [text, differs, word, doubt = null] = found;
     const element = make(differs ? "ins" : "span", {}, text);
     if (word !== null) element.dataset.word = word;
     if (doubt !== null) {
