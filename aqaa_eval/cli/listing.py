@@ -70,6 +70,7 @@ def _suites() -> list[Row]:
                 "conversations": str(len(samples)),
                 "turns": str(len(turns)),
                 "minutes": f"{sum(turn.audio.duration_s or 0 for turn in turns if turn.audio) / 60:.1f}",
+                "hours": f"{sum(turn.audio.duration_s or 0 for turn in turns if turn.audio) / 3600:.2f}",
                 "languages": " ".join(suite.card.languages),
                 "licence": suite.card.licence,
                 "version": suite.card.version,
