@@ -34,7 +34,7 @@ def refuse_unknown(model: str, options: Mapping[str, OptionValue], known: Mappin
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" did you mean {close[0]}?" if close else ""
-            there = f"Settings: {', '.join(known)}" if known else "It has none"
+            there = f"Settings: {', '.join(known)}" if known else "there are none"
             raise UsageError(f"{model} has no setting {name!r};{hint} {there}")
 
 

@@ -26,6 +26,19 @@ def test_every_model_of_the_catalogue_is_in_the_table() -> None:
     assert [name for name in MODELS if f"`{name}" not in table] == []
 
 
+def test_every_model_has_a_section_with_its_command_and_what_it_needs() -> None:
+    sections = README.split("\n## ")[1:]
+    for name in MODELS:
+        pattern = rf"aqaa-eval run --model \"?{re.escape(name)}[\s:]"
+        assert any(re.search(pattern, section) for section in sections), name
+    for name in ("reference", "cascade", "replay", "qwen2.5-omni", "qwen3-omni", "kimi-audio"):
+        [section] = [
+            text for text in sections if re.search(rf"\A[^\n]*\n\n```bash\n[^`]*run --model {re.escape(name)}", text)
+        ]
+        assert "Needs" in section, name
+        assert "ardware" in section, name
+
+
 def test_the_persistent_program_answers(tmp_path: Path) -> None:
     model = build_command(str(write_program(tmp_path, PROGRAM)), {"persistent": True})
     question = tone()
