@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from aqaa_eval.core.errors import UsageError
@@ -72,6 +73,37 @@ def build(
     except UsageError:
         judge.close()
         raise
+
+
+def build_asker(name: str, options: Mapping[str, OptionValue], *, verdicts: Path | None = None) -> OneAsker:
+    """One judge for questions of one's own, such as which of two answers is better.
+
+    Raises:
+        UsageError, MissingWeights, DataError: as `build`.
+    """
+    settings = settings_of(name, options, names=[name])
+    provider = _provider(name, settings)
+    purse = Purse(settings.cost_limit)
+    cache = VerdictCache(verdicts) if verdicts is not None else None
+    endpoint = Endpoint(concurrency=1 if provider.is_local else settings.concurrency)
+    asker_settings = _asker_settings(settings, is_local=provider.is_local)
+    asker = Asker(provider, settings=asker_settings, endpoint=endpoint, purse=purse, cache=cache)
+    return OneAsker(asker=asker, cache=cache, purse=purse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneAsker:
+    """A judge that is asked on the caller's event loop, and closed there."""
+
+    asker: Asker
+    cache: VerdictCache | None
+    purse: Purse
+
+    async def close(self) -> None:
+        """Release connections and the cache."""
+        await self.asker.provider.close()
+        if self.cache is not None:
+            self.cache.close()
 
 
 def _common_settings(names: Sequence[str], options: Mapping[str, OptionValue]) -> JudgeSettings:

@@ -16,6 +16,7 @@ from aqaa_eval.cli import (
     gate,
     leaderboard,
     listing,
+    prefer,
     rate,
     report,
     run,
@@ -42,6 +43,7 @@ app.command(name="run")(run.run)
 app.command(name="score")(score.score)
 app.command(name="report")(report.report)
 app.command(name="compare")(compare.compare)
+app.command(name="prefer")(prefer.prefer)
 app.command(name="rate")(rate.rate)
 app.command(name="calibrate")(calibrate.calibrate)
 app.command(name="gate")(gate.gate)
