@@ -76,6 +76,10 @@ oracle: weights  ## What the checks are worth: perfect answers, other answers, e
 		$(BIN)/aqaa-eval run --model fake:$$fake --speech-mos none --out runs/$$fake --quiet > /dev/null || exit 1; done
 	$(BIN)/python -m tests.bench.oracle_table runs/oracle runs/random runs/echo runs/silent
 
+judge-agreement: weights  ## Measure a small judge on 216 answers of known worth (1.1 GB of weights, hours)
+	$(BIN)/aqaa-eval fetch qwen2.5-coder:1.5b-instruct
+	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/python -m tests.bench.judge_agreement
+
 bench: $(READY)  ## Speed, with the machine named
 	$(BIN)/python -m tests.bench
 
