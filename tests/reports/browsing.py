@@ -44,7 +44,7 @@ class Visit:
     ) -> None:
         self.context = browser.new_context(viewport=SIZES[size], color_scheme=scheme, **context)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)
         self.said: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.said.append(message.text))
@@ -59,7 +59,7 @@ class Visit:
         """Requests besides the page itself and what it carries."""
         return [url for url in self.requests if url != self.file.as_uri() and not url.startswith("data:")]
 
-    def wait_until(self, expression: str, *, limit_s: float = 10.0) -> None:
+    def wait_until(self, expression: str, *, limit_s: float = 60.0) -> None:
         """Poll; playwright's own way evaluates strings in the page, which our policy rightly refuses."""
         end_s = time.monotonic() + limit_s
         while not self.page.evaluate(expression):

@@ -107,12 +107,16 @@ def test_without_a_script_the_figures_are_there_and_the_page_says_what_is_missin
     assert not page.locator("#filters").is_visible()
 
 
-@pytest.mark.parametrize("size", ["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_sticks_out_of_the_screen(browser: Any, report: Path, tmp_path: Path, size: str, scheme: str) -> None:
-    visit = Visit(browser, report, size=size, scheme=scheme)
+@pytest.mark.parametrize(
+    ("size", "scheme", "language"),
+    [("desktop", "light", "en"), ("desktop", "dark", "zh"), ("phone", "light", "zh"), ("phone", "dark", "en")],
+)
+def test_nothing_sticks_out_of_the_screen(
+    browser: Any, report: Path, tmp_path: Path, size: str, scheme: str, language: str
+) -> None:
+    visit = Visit(browser, report, size=size, scheme=scheme, locale={"en": "en-GB", "zh": "zh-CN"}[language])
     visit.page.locator("details.item summary").first.click()
-    picture = visit.page.screenshot(path=tmp_path / f"{size}-{scheme}.png", full_page=True)
+    picture = visit.page.screenshot(path=tmp_path / f"{size}-{scheme}-{language}.png", full_page=True)
     assert len(picture) > 50_000
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

@@ -212,7 +212,9 @@ def test_a_conversation_stays_open_while_pages_are_turned(browser: Any, long_rep
     assert visit.page.locator("details.item[open]").get_attribute("id") == "item-gaming-g002"
 
 
-def test_paper_gets_the_open_conversations_in_light_colours_and_no_buttons(browser: Any, report: Path) -> None:
+def test_paper_gets_the_open_conversations_in_light_colours_and_no_buttons(
+    browser: Any, report: Path, tmp_path: Path
+) -> None:
     visit = Visit(browser, report, scheme="dark")
     visit.open_item()
     visit.page.emulate_media(media="print")
@@ -220,7 +222,8 @@ def test_paper_gets_the_open_conversations_in_light_colours_and_no_buttons(brows
     for hidden in ("#filters", ".tools", ".player", ".permalink", "#pages"):
         assert not visit.page.locator(hidden).first.is_visible(), hidden
     assert visit.page.locator("details.item[open] .turn").first.is_visible()
-    closed = visit.page.pdf()
+    assert len(visit.page.screenshot(path=tmp_path / "print.png", full_page=True)) > 50_000
+    closed = visit.page.pdf(path=tmp_path / "print.pdf")
     assert closed.startswith(b"%PDF")
     visit.page.locator("#expand").evaluate("(button) => button.click()")
     n_pages = [len(re.findall(rb"/Type\s*/Page\b", found)) for found in (closed, visit.page.pdf())]
