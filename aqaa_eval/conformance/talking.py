@@ -84,7 +84,7 @@ def _answered(exam: Exam, rule: str, query: Query, *, must_sound: bool = False, 
         given = "silence" if reply.value.audio is not None else "no sound"
         return exam.failed(rule, f"it gave {given}; runs count such an answer as without sound, and score it lowest")
     text = reply.value.text
-    words = f", and says: {text[:60]}" if shows_text and text else ""
+    words = f", and says: {' '.join(text.split())[:60]}" if shows_text and text else ""
     return Finding(rule=rule, verdict=Verdict.HOLDS, reason=_shown(reply) + words)
 
 
