@@ -53,8 +53,8 @@ test-weights: weights  # Small ones that only the tests use; whole sets that nee
 	$(BIN)/aqaa-eval fetch faster-whisper:tiny.en hf-whisper:base plcmos resemblyzer
 
 unit: test-weights browser
-	@echo "== pytest"
-	$(BIN)/python -m pytest -q
+	@echo "== pytest, a worker per core"
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 test: lint types unit  ## Everything that CI checks
 
