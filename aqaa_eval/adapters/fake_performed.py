@@ -40,6 +40,7 @@ class Line:
     def text(self) -> str:
         """The words alone.
 
+        >>> from aqaa_eval.core.performance import Phrase
         >>> Line(phrases=(Phrase(say="Wait."), Phrase(say="Now!", pause_s=2)), language="en").text
         'Wait. Now!'
         """

@@ -77,8 +77,8 @@ def find_doubts(text: str, other: str, *, language: str) -> tuple[Doubt, ...]:
 
     >>> find_doubts("It is twenty one, Mary.", "it is 21 merry", language="en")
     (Doubt(start=18, end=22, instead='merry'),)
-    >>> find_doubts("Yes please.", "Yes, yes please.", language="en")
-    (Doubt(start=4, end=4, instead='yes'),)
+    >>> find_doubts("Yes please.", "Yes, oh please.", language="en")
+    (Doubt(start=4, end=4, instead='oh'),)
     >>> find_doubts("我想吃蘋果", "我想吃苹果", language="zh"), find_doubts("我想吃苹果", "我要吃苹果", language="zh")
     ((), (Doubt(start=1, end=2, instead='要'),))
     """
