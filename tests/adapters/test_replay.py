@@ -101,5 +101,5 @@ def test_a_folder_without_recordings_and_unknown_settings_are_refused(tmp_path: 
         build(str(tmp_path), {})
     with pytest.raises(DataError, match="no such folder"):
         build(str(tmp_path / "missing"), {})
-    with pytest.raises(UsageError, match="no setting .speed.; there are none"):
+    with pytest.raises(UsageError, match="has no setting 'speed'; there are none"):
         build(str(tmp_path), {"speed": 2})
