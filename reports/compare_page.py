@@ -19,13 +19,16 @@ from aqaa_eval.reports.charts import MIN_SPOKES, Spoke, radars_svg
 from aqaa_eval.reports.compare import Comparison, RunPair
 from aqaa_eval.reports.compare_view import Recordings, choose, item_views
 from aqaa_eval.reports.labels import plural
-from aqaa_eval.reports.page import environment, frame_of, write_page
+from aqaa_eval.reports.page import PAGE_STYLES, environment, frame_of, write_page
 from aqaa_eval.reports.recordings import MAX_EMBEDDED_BYTES, Recording, load_recordings
 from aqaa_eval.reports.summary import Summary, summarise
 
 MAX_ITEMS = 500
 MAX_OVERLAID = 4
 """Runs in one radar: more bands over each other cannot be told apart."""
+
+
+_SCRIPTS = ("pages/base.js", "pages/players.js", "pages/compare.js")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ def write_comparison(
     Raises:
         UsageError: the place cannot be written.
     """
-    return write_page(render_comparison(logs, comparison, settings, folder=target.parent), target)
+    return write_page([render_comparison(logs, comparison, settings, folder=target.parent)], target)
 
 
 def render_comparison(
@@ -75,9 +78,9 @@ def render_comparison(
     has_links = any(recording.source and not recording.is_embedded for recording in played)
     return (
         environment()
-        .get_template("compare.html.j2")
+        .get_template("pages/compare.html.j2")
         .render(
-            frame=frame_of(("base.css", "compare.css"), ("base.js", "players.js", "compare.js"), has_links=has_links),
+            frame=frame_of((*PAGE_STYLES, "pages/compare.css"), _SCRIPTS, has_links=has_links),
             names=comparison.names,
             letters=[letter(place) for place in range(len(logs))],
             comparison=comparison,

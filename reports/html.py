@@ -8,20 +8,19 @@ had a hole.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.runlog import RunLog
-from aqaa_eval.reports import assets
+from aqaa_eval.reports.assets import report_frame
 from aqaa_eval.reports.blocks import item_blocks, json_block
 from aqaa_eval.reports.charts import MIN_SPOKES, Spoke, radar_svg
 from aqaa_eval.reports.figures import cells, chain_rows, metric_groups
 from aqaa_eval.reports.hearing import hearing_rows
 from aqaa_eval.reports.kept import Kept, kept_rows
+from aqaa_eval.reports.page import environment, write_page
 from aqaa_eval.reports.published import CAPABILITIES, PUBLISHED, SOURCE
 from aqaa_eval.reports.recordings import MAX_EMBEDDED_BYTES, Recording, load_recordings
 from aqaa_eval.reports.summary import Summary, summarise
@@ -51,21 +50,9 @@ def write_report(
         UsageError: the folder cannot be written.
     """
     target = log.folder / "report.html"
-    try:
-        descriptor, name = tempfile.mkstemp(dir=log.folder, prefix=".report-", suffix=".html")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                for part in _page(log, summary, kept, max_embedded_bytes):
-                    # A lone surrogate in some model's text must not cost the report.
-                    file.write(part.encode("utf-8", "replace"))
-            Path(name).chmod(0o644)
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written ({error.strerror}); free or unlock the run's folder") from error
-    return target
+    if not log.folder.is_dir():
+        raise UsageError(f"{target}: cannot be written (the run's folder is gone); give the folder of a run")
+    return write_page(_page(log, summary, kept, max_embedded_bytes), target)
 
 
 def render_report(
@@ -85,18 +72,21 @@ def _page(log: RunLog, summary: Summary | None, kept: Kept | None, max_embedded_
     recordings = load_recordings(log.folder / "audio", audio_names(log), max_bytes=max_embedded_bytes)
     metrics = list(summary.overall.metrics)
     texts = texts_for(metrics)
+    is_linked = any(recording.source and not recording.is_embedded for recording in recordings.values())
+    frame = report_frame(has_links=is_linked)
     yield (
-        assets.environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             _figures(log, summary, kept)
-            | _frame(texts, recordings, max_embedded_bytes)
+            | _words(texts, recordings, max_embedded_bytes)
+            | {"policy": frame.policy, "style": frame.style}
             | {"languages": _languages(log), "metrics": metrics}
         )
     )
     yield json_block("texts", texts)
     yield from item_blocks(log.attempts, recordings, metrics)
-    yield f"<script>{assets.script()}</script>\n</body>\n</html>\n"
+    yield f"<script>{frame.script}</script>\n</body>\n</html>\n"
 
 
 def _figures(log: RunLog, summary: Summary, kept: Kept | None) -> dict[str, Any]:
@@ -117,8 +107,8 @@ def _figures(log: RunLog, summary: Summary, kept: Kept | None) -> dict[str, Any]
     }
 
 
-def _frame(texts: Texts, recordings: Mapping[str, Recording], max_bytes: int) -> dict[str, Any]:
-    """Words, style, policy, and how the sound is carried."""
+def _words(texts: Texts, recordings: Mapping[str, Recording], max_bytes: int) -> dict[str, Any]:
+    """The page's own words, and how the sound is carried."""
     writer = Writer(texts)
     n_embedded = sum(recording.is_embedded for recording in recordings.values())
     n_linked = sum(bool(recording.source) and not recording.is_embedded for recording in recordings.values())
@@ -130,8 +120,6 @@ def _frame(texts: Texts, recordings: Mapping[str, Recording], max_bytes: int) ->
         "label": writer.label,
         **cells(writer),
         "sound": sound or ("items.embedded", n_embedded),
-        "policy": assets.policy(has_links=n_linked > 0),
-        "style": assets.style_sheet(),
     }
 
 

@@ -18,7 +18,7 @@ from aqaa_eval.core.errors import UsageError
 from aqaa_eval.reports.charts import MIN_SPOKES, Spoke, radar_svg
 from aqaa_eval.reports.labels import spread
 from aqaa_eval.reports.leaderboard import OVERALL, Board, BoardSettings, Entry, build_board
-from aqaa_eval.reports.page import environment, frame_of, write_page
+from aqaa_eval.reports.page import PAGE_STYLES, environment, frame_of, write_page
 from aqaa_eval.reports.published import CAPABILITIES, MARK, SOURCE
 
 FORMAT = 1
@@ -41,8 +41,8 @@ def build_site(entries: Sequence[Entry], folder: Path, settings: BoardSettings |
                 shutil.copyfile(source, folder / link)
             except OSError as error:
                 raise UsageError(f"{folder / link}: cannot be written ({error.strerror})") from error
-    write_page(json.dumps(board_json(board), indent=1, ensure_ascii=False) + "\n", folder / DATA)
-    write_page(render_board(board), folder / INDEX)
+    write_page([json.dumps(board_json(board), indent=1, ensure_ascii=False), "\n"], folder / DATA)
+    write_page([render_board(board)], folder / INDEX)
     return board
 
 
@@ -85,9 +85,9 @@ def render_board(board: Board) -> str:
     names = [row.name for row in board.runs]
     return (
         environment()
-        .get_template("leaderboard.html.j2")
+        .get_template("pages/leaderboard.html.j2")
         .render(
-            frame=frame_of(("base.css", "leaderboard.css"), ("base.js",)),
+            frame=frame_of((*PAGE_STYLES, "pages/leaderboard.css"), ("pages/base.js",)),
             board=board,
             names=names,
             rows={row.name: row for row in board.runs},

@@ -1,4 +1,4 @@
-"""What every page beside the run report is made of: style, script, security policy, templates, safe writing.
+"""What every page is made of: style, script, security policy, templates, safe writing.
 
 Everything that comes from a run is escaped by the templates; the content-security-policy names our one style sheet and
 our one script by hash, so nothing else runs even if escaping had a hole.
@@ -10,7 +10,7 @@ import base64
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -22,10 +22,15 @@ from aqaa_eval.reports import labels
 from aqaa_eval.reports.charts import MOS_RANGE
 from aqaa_eval.reports.compare_table import interval as signed_interval
 from aqaa_eval.reports.compare_table import signed
+from aqaa_eval.reports.kept import percent
 from aqaa_eval.reports.recordings import BARS_HEIGHT, N_BARS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+PAGE_STYLES = ("shared.css", "pages/base.css")
+"""Of every page but the run report, before its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +49,15 @@ class Frame:
 
 
 def frame_of(styles: Sequence[str], scripts: Sequence[str], *, has_links: bool = False) -> Frame:
-    """Join the named assets of `templates/pages` to one sheet and one script, in one scope.
+    """Join the named assets of `templates` to one sheet and one script, in one scope.
 
     Args:
         styles: file names, later ones win.
         scripts: file names; what one declares the next can use.
         has_links: whether the page plays recordings that lie beside it.
     """
-    style = "".join(map(asset, styles))
-    script = '"use strict";\n(() => {\n' + "".join(map(asset, scripts)) + "})();\n"
+    style = "\n".join(map(asset, styles))
+    script = '"use strict";\n(() => {\n' + "\n".join(map(asset, scripts)) + "})();\n"
     return Frame(style=style, script=script, policy=_policy(style, script, has_links=has_links))
 
 
@@ -74,13 +79,13 @@ def _hash_source(text: str) -> str:
 
 
 def asset(name: str) -> str:
-    """A file of `templates/pages` as text."""
-    return (files("aqaa_eval.reports") / "templates" / "pages" / name).read_text(encoding="utf-8")
+    """A file of `templates` as text."""
+    return (files("aqaa_eval.reports") / "templates" / name).read_text(encoding="utf-8")
 
 
 @cache
 def environment() -> Environment:
-    """Templates of the pages, escaping by themselves; an unknown name is an error and not an empty place."""
+    """The templates, escaping by themselves; an unknown name is an error and not an empty place."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     found = Environment(
@@ -90,6 +95,8 @@ def environment() -> Environment:
     found.globals |= {
         "number": labels.number,
         "interval": labels.interval,
+        "spread": labels.spread,
+        "percent": percent,
         "signed_interval": signed_interval,
         "scale_x": scale_x,
         "nothing": labels.NOTHING,
@@ -108,8 +115,12 @@ def scale_x(mos: float) -> str:
     return f"{100 * (min(max(mos, low), high) - low) / (high - low):.1f}"
 
 
-def write_page(text: str, target: Path) -> Path:
+def write_page(parts: Iterable[str], target: Path) -> Path:
     """Write a page whole or not at all.
+
+    Args:
+        parts: its text, piece by piece, so that a large page is never in memory at once.
+        target: the file; its folder is made.
 
     Raises:
         UsageError: the place cannot be written.
@@ -119,8 +130,9 @@ def write_page(text: str, target: Path) -> Path:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".page-", suffix=".part")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                # A lone surrogate in some model's text must not cost the page.
-                file.write(text.encode("utf-8", "replace"))
+                for part in parts:
+                    # A lone surrogate in some model's text must not cost the page.
+                    file.write(part.encode("utf-8", "replace"))
             Path(name).chmod(0o644)
             Path(name).replace(target)
         except BaseException:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from aqaa_eval.core.checking import CheckOutcome, Heard
+from aqaa_eval.metrics.answer_language import script_language
 from aqaa_eval.tasks.phonemes import rhymes
-from aqaa_eval.tasks.wording import clauses, letters, script_language, tokens
+from aqaa_eval.tasks.wording import clauses, letters, tokens
 
 _WORDS_APART = (3, 12)  # shorter is no line, and farther apart a listener hears no rhyme
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from aqaa_eval.metrics.answer_language import script_language
 from aqaa_eval.metrics.normaliser import normalise
-from aqaa_eval.tasks.wording import script_language
 
 _SMALL_WORDS = {
     "en": "the a an and or is are was were to of in on it that this you i my your with for not have be there he she we "

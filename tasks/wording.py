@@ -9,6 +9,7 @@ import numpy as np
 
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.checking import Heard
+from aqaa_eval.metrics.answer_language import script_language
 from aqaa_eval.metrics.normaliser import CHARACTER_LANGUAGES, normalise, primary_tag, words
 
 _CLAUSE_END = re.compile(r"[.,;:!?]+(?=\s|$)|[。、，；：！？…]+|\n+|\s[-–—]+\s|—")
@@ -33,19 +34,6 @@ def language_of(heard: Heard) -> str:
     'ja'
     """
     return primary_tag(heard.language) or script_language(heard.text) or "en"
-
-
-def script_language(text: str) -> str:
-    """The language that a script tells by itself: "ja" with kana, "zh" with Han signs alone, "" for the others.
-
-    >>> script_language("東京です"), script_language("你好"), script_language("hello")
-    ('ja', 'zh', '')
-    """
-    if re.search(r"[\u3041-\u30ff]", text):
-        return "ja"
-    if re.search(r"[\uac00-\ud7af]", text):
-        return "ko"
-    return "zh" if re.search(r"[\u4e00-\u9fff]", text) else ""
 
 
 def holds(text: str, phrase: str, *, language: str) -> bool:

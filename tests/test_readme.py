@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def new_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all blocks: a later one may read what an earlier one wrote."""
     return tmp_path_factory.mktemp("readme")
 
@@ -43,16 +43,16 @@ def test_the_two_set_up_commands_exist() -> None:
 
 
 @pytest.mark.skipif(not all(map(is_present, OFFLINE)), reason="offline models are not here: aqaa-eval fetch")
-def test_every_command_and_code_block_runs(workplace: Path) -> None:
+def test_every_command_and_code_block_runs(new_folder: Path) -> None:
     commands = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("aqaa-eval ")]
     assert len(commands) >= 5
     for command in commands:
-        done = run(shlex.split(command, comments=True), workplace)
+        done = run(shlex.split(command, comments=True), new_folder)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
     sources = blocks("python")
     assert sources
     for source in sources:
-        done = run([sys.executable, "-c", source], workplace)
+        done = run([sys.executable, "-c", source], new_folder)
         assert done.returncode == 0, f"{source}\n{done.stderr}"
         assert done.stdout
 

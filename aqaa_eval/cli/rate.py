@@ -29,9 +29,9 @@ def rate(
     """
     from aqaa_eval.core.errors import UsageError
     from aqaa_eval.engine.load import load_run
+    from aqaa_eval.serving.listener import token_from_environment
     from aqaa_eval.serving.rating.server import RatingServer
     from aqaa_eval.serving.rating.session import Session, SessionSettings, make_tasks
-    from aqaa_eval.serving.server import token_from_environment
 
     logs = {path.resolve().name: load_run(path) for path in runs}
     if len(logs) < len(runs):

@@ -33,7 +33,8 @@ def serve(
     from aqaa_eval import catalog
     from aqaa_eval.cli.config import parse_options
     from aqaa_eval.core.runspec import parse_run_spec
-    from aqaa_eval.serving.server import LocalServer, ServerSettings, token_from_environment
+    from aqaa_eval.serving.listener import token_from_environment
+    from aqaa_eval.serving.server import LocalServer, ServerSettings
 
     settings = ServerSettings(
         name=name or model,

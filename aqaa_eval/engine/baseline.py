@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def read_baseline(path: Path) -> RunLog:
             spec=RunSpec.model_validate(values["spec"]),
             manifest=TypeAdapter(Manifest).validate_python(values["manifest"]),
             cards={row["id"]: Card.model_validate(row) for row in values["cards"]},
-            attempts=_ATTEMPTS.validate_json(json.dumps(values["attempts"])),
+            attempts=_attempts().validate_json(json.dumps(values["attempts"])),
             n_planned=int(values["n_planned"]),
         )
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
@@ -71,7 +72,9 @@ def read_baseline(path: Path) -> RunLog:
         raise DataError(f"{path}: cannot be read as a baseline ({told})") from error
 
 
-_ATTEMPTS = TypeAdapter(tuple[AttemptLog, ...])
+@cache
+def _attempts() -> TypeAdapter[tuple[AttemptLog, ...]]:
+    return TypeAdapter(tuple[AttemptLog, ...])
 
 
 def _dump(log: RunLog) -> bytes:
@@ -81,7 +84,7 @@ def _dump(log: RunLog) -> bytes:
         "spec": log.spec.model_copy(update={"model": log.spec.label, "python": None}).model_dump(mode="json"),
         "manifest": TypeAdapter(Manifest).dump_python(log.manifest, mode="json"),
         "cards": [card.model_dump(mode="json") for card in log.cards.values()],
-        "attempts": _ATTEMPTS.dump_python(tuple(map(_silent, log.attempts)), mode="json"),
+        "attempts": _attempts().dump_python(tuple(map(_silent, log.attempts)), mode="json"),
         "n_planned": log.n_planned,
     }
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from aqaa_eval.core.runlog import AttemptLog, Manifest, QuestionLog, RunLog, TurnLog
-from aqaa_eval.engine.baseline import read_baseline
 from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.records import KINDS, Answer, Heard, decode
 from aqaa_eval.engine.run import makers_of
@@ -23,6 +22,8 @@ def load_run(path: Path) -> RunLog:
         DataError: no run lies there, or it is damaged.
     """
     if path.is_file():
+        from aqaa_eval.engine.baseline import read_baseline  # rare, and its reader takes a while to make
+
         return read_baseline(path)
     folder = RunFolder(path)
     spec, manifest, cards, n_planned = folder.read_head()

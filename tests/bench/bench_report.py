@@ -64,7 +64,7 @@ def opening_s(page: Path, *, n: int = 3) -> tuple[float, float]:
     """Median seconds until the list answers, and from a choice in the filter to the list that it gives."""
     from playwright.sync_api import sync_playwright
 
-    from tests.reports.browsing import CHROMIUM, FLAGS
+    from tests.chromium import CHROMIUM, FLAGS
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from aqaa_eval.reports.html import write_report
-from tests.reports.browsing import Visit, browser, needs_chromium
+from tests.chromium import browser, needs_chromium
+from tests.reports.browsing import Visit
 from tests.reports.builders import nine_suites, run_log
 from tests.reports.payloads import PAYLOADS, hostile_log
 

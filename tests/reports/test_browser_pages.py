@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,26 +13,15 @@ from aqaa_eval.reports.compare import compare
 from aqaa_eval.reports.compare_page import CompareSettings, write_comparison
 from aqaa_eval.reports.leaderboard import Entry
 from aqaa_eval.reports.leaderboard_site import build_site
+from tests.chromium import browser, needs_chromium
 from tests.reports.boards import made, three
 from tests.reports.builders import run_log
 from tests.reports.payloads import PAYLOADS, hostile_log
 from tests.reports.test_compare_page import renamed, runs
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+pytestmark = needs_chromium
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
-
-__all__ = ["runs"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+__all__ = ["browser", "runs"]
 
 
 class Opened:

@@ -12,8 +12,9 @@ import pytest
 from aqaa_eval.core.attempt import Doubt, Score, SecondHearing
 from aqaa_eval.core.runlog import AttemptLog
 from aqaa_eval.reports.html import write_report
+from tests.chromium import browser, needs_chromium
 from tests.reports.axe import serious_violations
-from tests.reports.browsing import Visit, browser, needs_chromium
+from tests.reports.browsing import Visit
 from tests.reports.builders import answered, attempt, nine_suites, question, run_log, score, store, syllables
 
 __all__ = ["browser"]

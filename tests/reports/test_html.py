@@ -19,7 +19,7 @@ from aqaa_eval.core.attempt import Doubt, SecondHearing, Status
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.runlog import RunLog
-from aqaa_eval.reports.assets import script
+from aqaa_eval.reports.assets import report_frame
 from aqaa_eval.reports.html import render_report, write_report
 from aqaa_eval.reports.summary import summarise
 from tests.reports.builders import (
@@ -252,7 +252,7 @@ def test_every_word_of_the_page_is_there_in_both_languages(tmp_path: Path) -> No
     assert all(english and chinese for english, chinese in texts.values())
     assert not [key for key, (_, chinese) in texts.items() if not re.search("[\u4e00-\u9fff]", chinese)]
     used = set(page.values("data-t")) | {json.loads(told)[1] for told in page.values("data-l")}
-    used |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', script()))
+    used |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', report_frame(has_links=False).script))
     assert used - {"details.item"} <= set(texts)
     places = {key: [set(re.findall(r"\{\d\}", text)) for text in both] for key, both in texts.items()}
     assert not [key for key, (english, chinese) in places.items() if english != chinese]
@@ -323,7 +323,7 @@ def test_half_a_character_in_a_text_does_not_cost_the_report(tmp_path: Path) -> 
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere/report\.html cannot be written"):
+    with pytest.raises(UsageError, match=r"nowhere/report\.html: cannot be written"):
         write_report(run_log(tmp_path / "nowhere", []))
     (tmp_path / "report.html").mkdir()
     with pytest.raises(UsageError, match="cannot be written"):

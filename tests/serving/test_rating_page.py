@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aqaa_eval.serving.rating.server import RatingServer
+from tests.chromium import browser, needs_chromium
 from tests.serving.test_rating import session
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-FLAGS += ["--autoplay-policy=no-user-gesture-required"]
+pytestmark = needs_chromium
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+__all__ = ["browser"]
 
 
 class Visit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,28 +14,14 @@ from aqaa_eval.core.errors import ModelError
 from aqaa_eval.core.weights import is_present, locate
 from aqaa_eval.metrics.voice_activity import speech_s
 from aqaa_eval.serving.server import LocalServer
+from tests.chromium import CHROMIUM, FLAGS, needs_chromium, sync_api
 from tests.serving.builders import Pupil, serve
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--no-proxy-server",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
+MICROPHONE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 QUESTION = "What is the capital of France?"
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 hibari = pytest.importorskip("hibari", reason="the question is spoken by hibari: pip install 'aqaa-eval[offline]'")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +35,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser(spoken: Path) -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
-        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={spoken}"]
+        flags = [*FLAGS, *MICROPHONE, f"--use-file-for-fake-audio-capture={spoken}"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         yield browser
         browser.close()
