@@ -26,22 +26,32 @@ PLAIN = ("--asr", "none", "--speech-mos", "none", "--quiet")
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """One process: wall and CPU seconds, and the peak of its memory."""
+    """One process with its children: exit code, wall and CPU seconds, and the peak of its memory."""
 
+    exit_code: int
     wall_s: float
     cpu_s: float
     peak_mib: float
 
 
-def cost_of(arguments: list[str]) -> Cost:
-    """Run a process and account for it."""
+def cost_of(arguments: list[str], *, may_fail: bool = False, log: Path = Path(os.devnull)) -> Cost:
+    """Run a process and account for it; what it says on stderr goes to the log.
+
+    Raises:
+        RuntimeError: it ended badly, and was not allowed to.
+    """
     began = time.perf_counter()
-    process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with log.open("wb") as told:
+        process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=told)
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"aqaa-eval {' '.join(arguments)} ended with status {status}")
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode and not may_fail:
+        raise RuntimeError(f"aqaa-eval {' '.join(arguments)} ended with exit code {process.returncode}")
     return Cost(
-        wall_s=time.perf_counter() - began, cpu_s=usage.ru_utime + usage.ru_stime, peak_mib=usage.ru_maxrss / 1024
+        exit_code=process.returncode,
+        wall_s=time.perf_counter() - began,
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        peak_mib=usage.ru_maxrss / 1024,
     )
 
 

@@ -1,175 +1,51 @@
-"""Every way to a model: whole runs over the bundled suites, and the same scores for the same answers.
-
-The weights are tiny and random, the programs and servers real. Only the cascade's weights are the published ones.
-"""
+"""Every way to a model: whole runs over the bundled suites, and the same scores for the same answers."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
-import types
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from aqaa_eval import catalog
-from aqaa_eval.adapters import fake
 from aqaa_eval.catalog import MODELS, missing_of
-from aqaa_eval.core.attempt import Response, Score, Transcript
-from aqaa_eval.core.audio import Audio, encode_audio, read_audio
+from aqaa_eval.core.attempt import Score, Transcript
+from aqaa_eval.core.protocols import Clip, Transcriber
 from aqaa_eval.core.runlog import RunLog
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.core.weights import is_present
 from aqaa_eval.engine.load import load_run
-from aqaa_eval.engine.replay import run_answers
 from aqaa_eval.serving.server import LocalServer, ServerSettings
 from aqaa_eval.tasks.speaking.performer import missing_for
+from aqaa_eval.tasks.suite import BUNDLED
 from tests.adapters.test_command import write_program
-from tests.adapters.test_kimi_audio import KimiAudio
-from tests.adapters.tiny_qwen import write_qwen3, write_qwen25
-from tests.cli.conftest import Done
+from tests.cli.ways import PLAIN, WAYS, Arguments, Cli, Place, Way, as_recordings, cascade, exchanges, write_answer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing .repetition_penalty. with:UserWarning")
-Cli = Callable[..., Done]
-PLAIN = ("--asr", "none", "--speech-mos", "none", "--quiet")
-SAY_BACK = "request = json.load(sys.stdin)\n"
-SAY_BACK += 'shutil.copy(request["messages"][-1]["audio"], request["output_audio"])\n'
-TINY = ("--set", "max_new_tokens=3", "--set", "max_audio_tokens=6", "--set", "device=cpu")
-NINE = 9
 EAR = "faster-whisper:tiny.en"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    """What a way to a model may need: a folder of its own, the command line, and the test's switches."""
-
-    folder: Path
-    cli: Cli
-    patch: pytest.MonkeyPatch
-
-
-Arguments = tuple[object, ...]
-
-
-@contextmanager
-def cascade(_bench: Bench) -> Iterator[Arguments]:
-    lacking = missing_of(MODELS["cascade"])
-    if lacking:
-        pytest.skip(f"the cascade's models are not here: {'; '.join(lacking)}")
-    yield "--model", "cascade", "--set", "max_new_tokens=8"
-
-
-@contextmanager
-def reference(_bench: Bench) -> Iterator[Arguments]:
-    yield "--model", "reference:tiny-random", "--set", "max_new_tokens=30"
-
-
-@contextmanager
-def in_process(_bench: Bench) -> Iterator[Arguments]:
-    yield "--model", "fake:echo"
-
-
-@contextmanager
-def command(bench: Bench) -> Iterator[Arguments]:
-    yield "--model", f"command:{write_program(bench.folder, SAY_BACK)}"
-
-
-@contextmanager
-def isolated(_bench: Bench) -> Iterator[Arguments]:
-    yield "--model", "fake:echo", "--python", sys.executable
-
-
-@contextmanager
-def served(_bench: Bench) -> Iterator[Arguments]:
-    with LocalServer(fake.build("echo", {}), ServerSettings(name="fake:echo", port=0)) as server:
-        yield "--model", "openai:fake:echo", "--base-url", f"{server.url}/v1"
-
-
-@contextmanager
-def recorded(bench: Bench) -> Iterator[Arguments]:
-    """A folder of recordings, as somebody else would hand them over."""
-    limit = bench.folder / "limit"
-    n = int(limit.read_text()) if limit.exists() else 1
-    source = bench.folder / "source"
-    assert bench.cli("run", "--model", "fake:echo", "--limit", n, "--out", source, *PLAIN).code == 0
-    yield "--model", f"replay:{as_recordings(source, bench.folder / 'recordings')}"
-
-
-def as_recordings(source: Path, target: Path) -> Path:
-    """The answers of a run as WAV files with their words, named by turn."""
-    for key, _question, answer in exchanges(source):
-        sample, _, turn = key.rpartition("#")
-        (target / sample).mkdir(parents=True, exist_ok=True)
-        write_answer(answer, target / sample / f"turn{turn}")
-    return target
-
-
-def exchanges(source: Path) -> Iterator[tuple[str, Audio, Response]]:
-    """Key, question and answer of every turn of a run."""
-    answer_of = run_answers(source)
-    for attempt in load_run(source).attempts:
-        for index, turn in enumerate(attempt.turns):
-            key = f"{attempt.suite}/{attempt.sample}#{index}"
-            answer = answer_of(key)
-            assert answer is not None
-            assert turn.question.audio is not None
-            yield key, read_audio(source / "audio" / turn.question.audio), answer
-
-
-def write_answer(answer: Response, stem: Path) -> None:
-    assert answer.audio is not None
-    stem.with_suffix(".wav").write_bytes(encode_audio(answer.audio, container="WAV"))
-    if answer.text:
-        stem.with_suffix(".txt").write_text(answer.text)
-
-
-@contextmanager
-def qwen25(bench: Bench) -> Iterator[Arguments]:
-    yield "--model", f"qwen2.5-omni:{write_qwen25(bench.folder / 'tiny')}", *TINY
-
-
-@contextmanager
-def qwen3(bench: Bench) -> Iterator[Arguments]:
-    yield "--model", f"qwen3-omni:{write_qwen3(bench.folder / 'tiny')}", *TINY
-
-
-@contextmanager
-def kimi(bench: Bench) -> Iterator[Arguments]:
-    for name in ("kimia_infer", "kimia_infer.api", "kimia_infer.api.kimia"):
-        bench.patch.setitem(sys.modules, name, types.ModuleType(name))
-    sys.modules["kimia_infer.api.kimia"].KimiAudio = Talkative  # type: ignore[attr-defined]
-    yield "--model", "kimi-audio"
-
-
-class Talkative(KimiAudio):
-    """The stand-in of the adapter's own tests answers its first question only; this one all of them."""
-
-    def generate(self, *given: object, **settings: object) -> tuple[torch.Tensor | None, str]:
-        self.wave = 0.1 * torch.sin(torch.arange(12_000) / 10)[None]
-        return super().generate(*given, **settings)  # type: ignore[arg-type]
-
-
-WAYS = (cascade, reference, in_process, command, isolated, served, recorded, qwen25, qwen3, kimi)
 TWO_SUITES = ("--suite", "logical_reasoning,voice_understanding")
 
 
 @pytest.fixture
-def bench(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def place(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield Bench(folder=tmp_path, cli=cli, patch=monkeypatch)
+    yield Place(folder=tmp_path, cli=cli, patch=monkeypatch)
     torch.set_num_threads(before)
 
 
-def run(bench: Bench, way: Callable, name: str, *arguments: object) -> RunLog:
-    out = bench.folder / name
-    with way(bench) as model:
-        done = bench.cli("run", *model, *arguments, "--out", out)
+def run(place: Place, way: Way, *arguments: object) -> RunLog:
+    if way is cascade and (lacking := missing_of(MODELS["cascade"])):
+        pytest.skip(f"the cascade's models are not here: {'; '.join(lacking)}")
+    out = place.folder / "run"
+    with way(place) as model:
+        done = place.cli("run", *model, *arguments, *place.limited, "--out", out)
     assert done.code == 0, done.err
     return load_run(out)
 
@@ -179,10 +55,9 @@ def failures(log: RunLog) -> set[object]:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_a_run_over_the_bundled_suites_completes(way: Callable, bench: Bench) -> None:
-    suites: Sequence[object] = TWO_SUITES if way is cascade else ()
-    log = run(bench, way, "run", *suites, "--limit", 1, *PLAIN)
-    assert len(log.attempts) == (2 if way is cascade else NINE)
+def test_a_run_over_the_bundled_suites_completes(way: Way, place: Place) -> None:
+    log = run(place, way, *(TWO_SUITES if way is cascade else ()), *PLAIN)
+    assert len(log.attempts) == (2 if way is cascade else len(BUNDLED))
     assert failures(log) == {None}
     assert all(turn.duration_s for attempt in log.attempts for turn in attempt.turns)
     assert all(attempt.scores for attempt in log.attempts)
@@ -190,7 +65,6 @@ def test_a_run_over_the_bundled_suites_completes(way: Callable, bench: Bench) ->
 
 PARROT = """
 import hashlib
-import time
 from pathlib import Path
 
 from aqaa_eval.core.attempt import Response, Timing
@@ -202,8 +76,10 @@ class Parrot:
 
     def answer(self, query):
         stem = Path(__file__).parent / hashlib.sha256(query.question.audio.pcm16.tobytes()).hexdigest()
-        words, timing = stem.with_suffix(".txt").read_text(), Timing(first_audio_s=None, total_s=0.0)
-        return Response(audio=read_audio(stem.with_suffix(".wav")), text=words, timing=timing)
+        words = stem.with_suffix(".txt")
+        timing = Timing(first_audio_s=None, total_s=0.0)
+        text = words.read_text() if words.exists() else None
+        return Response(audio=read_audio(stem.with_suffix(".wav")), text=text, timing=timing)
 """
 PARROT_PROGRAM = """
 import hashlib, wave
@@ -211,13 +87,15 @@ request = json.load(sys.stdin)
 with wave.open(request["messages"][-1]["audio"]) as question:
     name = hashlib.sha256(question.readframes(question.getnframes())).hexdigest()
 for suffix, target in ((".wav", "output_audio"), (".txt", "output_text")):
-    shutil.copy(os.path.join(os.path.dirname(__file__), name + suffix), request[target])
+    answer = os.path.join(os.path.dirname(__file__), name + suffix)
+    if os.path.exists(answer):
+        shutil.copy(answer, request[target])
 """
 
 
-def same_answers(bench: Bench, source: Path) -> dict[str, Arguments]:
+def same_answers(place: Place, source: Path) -> dict[str, Arguments]:
     """Ways to the answers of a run: as they are, by a class, by a program, by files, in another process."""
-    folder = bench.folder / "parrot"
+    folder = place.folder / "parrot"
     folder.mkdir()
     for _key, question, answer in exchanges(source):
         write_answer(answer, folder / hashlib.sha256(question.pcm16.tobytes()).hexdigest())
@@ -228,67 +106,98 @@ def same_answers(bench: Bench, source: Path) -> dict[str, Arguments]:
         "isolated": ("--model", parrot, "--python", sys.executable),
         "command": ("--model", f"command:{write_program(folder, PARROT_PROGRAM)}"),
         "replayed run": ("--model", f"replay:{source}"),
-        "recordings": ("--model", f"replay:{as_recordings(source, bench.folder / 'recordings')}"),
+        "recordings": ("--model", f"replay:{as_recordings(source, place.folder / 'recordings')}"),
     }
 
 
-def assert_equal_scores(bench: Bench, *arguments: object) -> None:
-    """Let the oracle answer, and hand its answers over in every way: what is heard and scored is equal."""
-    plain = bench.folder / "plain"
-    bench.patch.setattr(sys, "path", [*sys.path])
-    done = bench.cli("run", "--model", "fake:oracle", *arguments, "--out", plain)
+def assert_equal_scores(place: Place, *arguments: object) -> list[Heard]:
+    """Let the oracle answer, and hand its answers over in every way: what is heard and scored is equal.
+
+    Returns:
+        What it is.
+    """
+    plain = place.folder / "plain"
+    place.patch.setattr(sys, "path", [*sys.path])
+    done = place.cli("run", "--model", "fake:oracle", *place.limited, *arguments, "--out", plain)
     assert done.code == 0, done.err
     expected = heard_and_scored(load_run(plain))
-    ways = same_answers(bench, plain)
+    ways = same_answers(place, plain)
     found = {}
     with LocalServer(
         catalog.make_model(RunSpec(model=str(ways["class"][1]))), ServerSettings(name="parrot", port=0)
     ) as server:
         ways["served"] = ("--model", "openai:parrot", "--base-url", f"{server.url}/v1")
         for name, way in ways.items():
-            done = bench.cli("run", *way, *arguments, "--out", bench.folder / name)
+            done = place.cli("run", *way, *place.limited, *arguments, "--out", place.folder / name)
             assert done.code == 0, done.err
-            found[name] = heard_and_scored(load_run(bench.folder / name))
-    assert len({score.value for _, _, _, scores in expected for score in scores}) > 2, "scores alike show nothing"
-    assert all(transcript and transcript.text for _, _, heard, _ in expected for transcript in heard)
+            found[name] = heard_and_scored(load_run(place.folder / name))
     assert {name: one == expected for name, one in found.items()} == dict.fromkeys(ways, True)
+    assert len({score.value for _, _, _, scores in expected for score in scores}) > 2, "scores alike show nothing"
+    return expected
 
 
-def heard_and_scored(log: RunLog) -> list[tuple[str, str, list[Transcript | None], tuple[Score, ...]]]:
-    """Every transcript and every score, with all that stands behind it."""
+Heard = tuple[str, str, list[Transcript | None], tuple[Score, ...]]
+"""Suite, sample, every transcript and every score, with all that stands behind it."""
+
+
+def heard_and_scored(log: RunLog) -> list[Heard]:
     return [
         (attempt.suite, attempt.sample, [turn.transcript for turn in attempt.turns], attempt.scores)
         for attempt in log.attempts
     ]
 
 
-def skip_without(*weights: str) -> None:
+def skip_without(*weights: str, languages: Sequence[str] = ("en",)) -> None:
     lacking = [f"aqaa-eval fetch {name}" for name in weights if not is_present(name)]
-    lacking += missing_for({"en"})
+    lacking += missing_for(set(languages))
     if lacking:
         pytest.skip("; ".join(lacking))
 
 
-def test_the_same_answers_get_the_same_scores_whichever_way_they_came(bench: Bench) -> None:
+def test_the_same_answers_get_the_same_scores_whichever_way_they_came(place: Place) -> None:
     skip_without(EAR)
-    assert_equal_scores(
-        bench, "--suite", "voice_control", "--limit", 2, "--asr", EAR, "--speech-mos", "none", "--quiet"
-    )
+    two = replace(place, limit=2)
+    expected = assert_equal_scores(two, "--suite", "voice_control", "--asr", EAR, "--speech-mos", "none", "--quiet")
+    assert all(transcript and transcript.text for _, _, heard, _ in expected for transcript in heard)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_longer_runs_complete_too(way: Callable, bench: Bench) -> None:
+def test_longer_runs_complete_too(way: Way, place: Place) -> None:
     skip_without(EAR)
-    (bench.folder / "limit").write_text("3")
-    log = run(bench, way, "run", "--limit", 3, "--asr", EAR, "--speech-mos", "none", "--quiet")
-    assert len(log.attempts) == 3 * NINE
+    log = run(replace(place, limit=3), way, "--asr", EAR, "--speech-mos", "none", "--quiet")
+    assert len(log.attempts) == 3 * len(BUNDLED)
     assert not failures(log) & {"model_error", "timeout", "bad_input"}
 
 
+class Remembering:
+    """An ear that hears every sound once, because seven runs over the same answers are to be compared.
+
+    Attributes:
+        n_heard: sounds that it did hear.
+    """
+
+    def __init__(self, ear: Transcriber) -> None:
+        self._ear = ear
+        self._known: dict[object, Transcript] = {}
+        self.identity = ear.identity
+
+    @property
+    def n_heard(self) -> int:
+        return len(self._known)
+
+    def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
+        keys = [(clip.audio.content_hash, clip.language, clip.languages) for clip in clips]
+        new = {key: clip for key, clip in zip(keys, clips, strict=True) if key not in self._known}
+        self._known.update(zip(new, self._ear.transcribe(list(new.values())), strict=True))
+        return [self._known[key] for key in keys]
+
+
 @pytest.mark.slow
-def test_longer_runs_get_the_same_scores_too(bench: Bench) -> None:
-    skip_without(EAR, "dnsmos")
-    assert_equal_scores(
-        bench, "--suite", "voice_control", "--limit", 8, "--asr", EAR, "--speech-mos", "dnsmos", "--quiet"
-    )
+def test_the_same_answers_get_the_same_scores_in_every_suite(place: Place) -> None:
+    skip_without("whisper:base", languages=("en", "ja"))
+    ear = Remembering(catalog.make_transcriber("whisper:base"))
+    place.patch.setattr(catalog, "make_transcriber", lambda *_names, **_options: ear)
+    expected = assert_equal_scores(replace(place, limit=5), "--asr", "whisper:base", "--speech-mos", "none", "--quiet")
+    assert Counter(suite for suite, _, _, _ in expected) == dict.fromkeys(BUNDLED, 5)
+    assert ear.n_heard == sum(len(heard) for _, _, heard, _ in expected), "an answer reached the ear changed"
