@@ -149,7 +149,7 @@ def _pair(first: RunLog, other: RunLog, place: int, *, metric: str, allowed: Seq
     if not differences:
         raise NotComparable(f"{first.folder} and {other.folder} share no conversation with a {metric} in both")
     bootstraps = {suite: PairedBootstrap(found, seed=seed) for suite, found in differences.items()}
-    p_values = holm({suite: _two_sided(bootstrap) for suite, bootstrap in bootstraps.items()})
+    p_values = holm({suite: bootstrap.p_differs() for suite, bootstrap in bootstraps.items()})
     suites = []
     for suite in (suite for suite in first.cards if suite in differences):
         keys = differences[suite]
@@ -176,10 +176,6 @@ def _pair(first: RunLog, other: RunLog, place: int, *, metric: str, allowed: Seq
         only_other=tuple(key for key in others if key not in ours),
         allowed=tuple(accepted),
     )
-
-
-def _two_sided(bootstrap: PairedBootstrap) -> float:
-    return min(1.0, 2 * min(bootstrap.p_below(0.0), bootstrap.p_above(0.0)))
 
 
 def _mean(values: Mapping[str, Sequence[float]], keys: Mapping[str, float]) -> float:

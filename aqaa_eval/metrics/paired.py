@@ -83,6 +83,10 @@ class PairedBootstrap:
         """One-sided p-value of "the mean difference is `bound` or more", against that it is less."""
         return self._p(float(np.mean(self._means > bound) + 0.5 * np.mean(self._means == bound)))
 
+    def p_differs(self) -> float:
+        """Two-sided p-value of "there is no mean difference"; 1 without a conversation."""
+        return 1.0 if not self.n else min(1.0, 2 * min(self.p_below(0.0), self.p_above(0.0)))
+
     def _p(self, share: float) -> float:
         return max(_corrected(share, self.n), 2.0**-self.n) if self.n > 1 else 1.0
 

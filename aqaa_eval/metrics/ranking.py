@@ -127,8 +127,7 @@ def wins_matrix(scores: Scores, *, seed: int = 0) -> dict[tuple[str, str], Wins]
                 continue
             won = sum(1.0 if value > 0 else 0.5 if value == 0 else 0.0 for value in differences.values())
             found[first, second] = (won / len(differences), len(differences))
-            bootstrap = PairedBootstrap(differences, seed=seed)
-            p_values[f"{first}\0{second}"] = min(1.0, 2 * min(bootstrap.p_below(0.0), bootstrap.p_above(0.0)))
+            p_values[f"{first}\0{second}"] = PairedBootstrap(differences, seed=seed).p_differs()
     adjusted = holm(p_values)
     matrix = {}
     for (first, second), (share, n) in found.items():
