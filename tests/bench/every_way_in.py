@@ -95,7 +95,7 @@ def told_apart(planned: Sequence[Turn], answered: Sequence[Turn]) -> str:
 
 def run_by(way: Way, folder: Path, *, limit: int | None) -> Row:
     """Run the set by one way, in a process of its own."""
-    name, run = way.__name__, folder / "run"
+    name, run, log = way.__name__, folder / "run", folder / "stderr.log"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -104,9 +104,10 @@ def run_by(way: Way, folder: Path, *, limit: int | None) -> Row:
         with way(place) as model:
             before_s = time.process_time()
             command = ("run", *model, *place.limited, "--out", run, *PLAIN)
-            cost = cost_of([str(one) for one in command], may_fail=True, log=folder / "stderr.log")
+            cost = cost_of([str(one) for one in command], may_fail=True, log=log)
             server_cpu_s = time.process_time() - before_s
-    attempts, answered = load_run(run).attempts, answered_turns(run)
+    attempts = load_run(run).attempts if RunFolder(run).head.exists() else ()
+    answered = answered_turns(run) if attempts else []
     failures = Counter(str(turn.failure) for attempt in attempts for turn in attempt.turns if turn.failure)
     return Row(
         way=name,
@@ -115,7 +116,7 @@ def run_by(way: Way, folder: Path, *, limit: int | None) -> Row:
         cost=cost,
         server_cpu_s=server_cpu_s,
         failures=failures,
-        problem=told_apart(planned_turns(limit), answered) or (f"exit {cost.exit_code}" if cost.exit_code else ""),
+        problem=told_apart(planned_turns(limit), answered) or (f"see {log}" if cost.exit_code else ""),
     )
 
 
