@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from aqaa_eval.core.attempt import Finish, Response, Timing
-from aqaa_eval.core.audio import Audio, read_audio
+from aqaa_eval.core.audio import MAX_FILE_BYTES, Audio, read_audio
 from aqaa_eval.core.errors import AudioError, ModelError
 
 MAX_ANSWER_S = 300.0
 """What is kept of an answer. A longer one is cut here and marked as truncated; adapters may stop at anything beyond."""
 ENOUGH_S = MAX_ANSWER_S + 1.0
 """Where an adapter may stop reading or receiving: the excess is what shows that the answer was longer."""
-MAX_ANSWER_BYTES = 512 * 1024 * 1024
 MIN_ANSWER_RATE_HZ, MAX_ANSWER_RATE_HZ = 8_000, 48_000
 MAX_TEXT_CHARACTERS = 1_000_000
 
@@ -103,11 +102,6 @@ def read_answer(source: Path | bytes, *, name: str) -> Audio:
     Raises:
         AudioError: missing, empty, malformed, not finite, or of more than 512 MiB.
     """
-    n_bytes = len(source) if isinstance(source, bytes) else _size_of(source)
-    if n_bytes > MAX_ANSWER_BYTES:
-        raise AudioError(f"{name}: {n_bytes} bytes are more than the limit of {MAX_ANSWER_BYTES}; write 16-bit mono")
+    if isinstance(source, bytes) and len(source) > MAX_FILE_BYTES:
+        raise AudioError(f"{name}: {len(source)} bytes, at most {MAX_FILE_BYTES} are read; write 16-bit mono")
     return read_audio(source, name=name, cut_after_s=ENOUGH_S)
-
-
-def _size_of(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0

@@ -1,26 +1,41 @@
 """Audio: float32 mono samples with their sample rate, and the one reader of the project.
 
-Every malformed file ends in an `AudioError` that names the file, the value and the rule. Two checks are ours because
-libsndfile does not make them: it reads a cut WAV or Ogg file without a word.
+Every malformed file ends in an `AudioError` that names the file, the value and the rule. Some checks are ours because
+libsndfile does not make them: it reads a cut WAV or a damaged Ogg file without a word (see `whole`), takes twenty more
+formats than anybody sends, and as much memory as a header promises.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import math
-import struct
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aqaa_eval.core.container import SUFFIX_OF, container_of
 from aqaa_eval.core.errors import AudioError
+from aqaa_eval.core.plain_file import read_plain
+from aqaa_eval.core.whole import refuse_damaged
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
 
 MAX_DURATION_S = 600.0
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 1_000, 768_000
+MAX_CHANNELS = 32
+MAX_FILE_BYTES = 1 << 29
+"""Half a gigabyte, ten minutes of any usual format: a file beyond it is refused before it is read."""
+MAX_SAMPLES = 600 * 96_000
+"""Per channel. Ten minutes at 768 kHz would take gigabytes, and a FLAC file of so much silence has few bytes."""
+MAX_PEAK = 100.0
+"""40 dB above full scale: what goes beyond was never scaled to it."""
+_BLOCK_VALUES = 1 << 20
+_UNKNOWN_FRAMES = 1 << 62
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,10 +55,7 @@ class Audio:
             raise AudioError(
                 f"audio must be float32 of shape (n_samples,), got {self.samples.dtype} of shape {self.samples.shape}"
             )
-        if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
-            raise AudioError(
-                f"sample rate {self.sample_rate_hz} Hz is outside {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz"
-            )
+        _refuse_rate(self.sample_rate_hz, "audio")
 
     @property
     def duration_s(self) -> float:
@@ -102,16 +114,23 @@ def from_samples(samples: NDArray[np.floating], *, sample_rate_hz: int, name: st
     Raises:
         AudioError: empty, not finite, or of another shape.
     """
-    array = np.asarray(samples, np.float32)
+    with np.errstate(over="ignore"):  # a double beyond float32 is infinite here, and told below
+        array = np.asarray(samples, np.float32)
     if array.ndim == 2:
         array = array.mean(axis=1, dtype=np.float32)
     if array.ndim != 1:
         raise AudioError(f"{name}: shape {array.shape} is not (n_samples,) or (n_samples, n_channels)")
     if not array.size:
         raise AudioError(f"{name}: holds no samples")
-    if not math.isfinite(float(array.sum(dtype=np.float64))):
+    _refuse_rate(sample_rate_hz, name)
+    peak = max(float(array.max()), -float(array.min()))  # NaN if one sample is
+    if not peak <= MAX_PEAK:
         n_bad = int(np.count_nonzero(~np.isfinite(array)))
-        raise AudioError(f"{name}: {n_bad} of {array.size} samples are NaN or infinite; write it again as 16-bit PCM")
+        if n_bad:
+            raise AudioError(
+                f"{name}: {n_bad} of {array.size} samples are NaN or infinite; write it again as 16-bit PCM"
+            )
+        raise AudioError(f"{name}: samples reach {peak:.3g} and full scale is 1.0; write it again as 16-bit PCM")
     return Audio(samples=np.ascontiguousarray(array), sample_rate_hz=sample_rate_hz)
 
 
@@ -137,7 +156,7 @@ def read_audio(
     encoded = source if isinstance(source, bytes) else _read_bytes(Path(source), label)
     if not encoded:
         raise AudioError(f"{label}: the file is empty (0 bytes)")
-    _refuse_truncated(encoded, label)
+    refuse_damaged(encoded, label)
     samples, sample_rate_hz = _decode(encoded, label, max_duration_s, cut_after_s)
     return from_samples(samples, sample_rate_hz=sample_rate_hz, name=label)
 
@@ -155,9 +174,9 @@ def encode_audio(audio: Audio, *, container: str = "FLAC") -> bytes:
 
 def _read_bytes(path: Path, label: str) -> bytes:
     try:
-        if not path.is_file():
-            raise AudioError(f"{label}: no such file" if not path.exists() else f"{label}: not a regular file")
-        return path.read_bytes()
+        return read_plain(path, max_bytes=MAX_FILE_BYTES)
+    except FileNotFoundError as error:
+        raise AudioError(f"{label}: no such file") from error
     except OSError as error:
         raise AudioError(f"{label}: cannot be read ({error.strerror})") from error
 
@@ -167,51 +186,51 @@ def _decode(
 ) -> tuple[NDArray[np.float32], int]:
     import soundfile
 
+    if container_of(encoded) not in SUFFIX_OF:
+        raise AudioError(f"{label}: not a readable audio file (no known format); use WAV, FLAC, Ogg or MP3")
     try:
         with soundfile.SoundFile(io.BytesIO(encoded)) as file:
-            rate, n_frames = file.samplerate, file.frames
-            if cut_after_s is not None:
-                n_frames = min(n_frames, int(cut_after_s * rate))
-            if n_frames > max_duration_s * rate:
-                raise AudioError(f"{label}: {n_frames / rate:.0f} s is longer than the limit of {max_duration_s:.0f} s")
-            samples = file.read(n_frames, dtype="float32", always_2d=True)
+            limit_s = max_duration_s if cut_after_s is None else cut_after_s
+            return _mono(file, label, limit_s, is_cut=cut_after_s is not None), file.samplerate
     except (soundfile.LibsndfileError, RuntimeError) as error:
         reason = str(error).split(": ", 1)[-1].rstrip(".")
         raise AudioError(f"{label}: not a readable audio file ({reason}); use WAV, FLAC, Ogg or MP3") from error
-    if len(samples) < n_frames:
-        raise AudioError(f"{label}: truncated, {len(samples)} of {n_frames} frames could be read")
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    return mono, rate
 
 
-def _refuse_truncated(encoded: bytes, label: str) -> None:
-    if encoded[:4] == b"RIFF" and encoded[8:12] == b"WAVE":
-        _refuse_cut_wav(encoded, label)
-    elif encoded[:4] == b"OggS" and not _ends_with_last_ogg_page(encoded):
-        raise AudioError(f"{label}: truncated, the last Ogg page is cut or does not end the stream")
+def _mono(file: SoundFile, label: str, limit_s: float, *, is_cut: bool) -> NDArray[np.float32]:
+    """The average of the channels, read in blocks: what a header promises is never allocated before it is there.
+
+    Args:
+        file: an open file.
+        label: what errors call it.
+        limit_s: longest duration.
+        is_cut: a longer recording is read up to there; else it is refused.
+    """
+    rate_hz, n_promised = file.samplerate, file.frames
+    _refuse_rate(rate_hz, label)
+    if file.channels > MAX_CHANNELS:
+        raise AudioError(f"{label}: {file.channels} channels, at most {MAX_CHANNELS} are read; write it again as mono")
+    if n_promised >= _UNKNOWN_FRAMES:  # an encoder that wrote to a pipe; libsndfile cannot read to an unknown end
+        raise AudioError(f"{label}: does not say how long it is; write it to a file again, not to a pipe")
+    n_wanted = min(n_promised, int(limit_s * rate_hz))
+    if n_promised > n_wanted and not is_cut:
+        raise AudioError(f"{label}: {n_promised / rate_hz:.0f} s is longer than the limit of {limit_s:.0f} s")
+    if n_wanted > MAX_SAMPLES:
+        raise AudioError(f"{label}: {n_wanted} samples, at most {MAX_SAMPLES} are read; resample it to 48 kHz")
+    blocks = [np.zeros(0, np.float32)]
+    n_read, n_block = 0, max(1, _BLOCK_VALUES // file.channels)
+    while n_read < n_wanted:
+        block = file.read(min(n_block, n_wanted - n_read), dtype="float32", always_2d=True)
+        if not len(block):
+            raise AudioError(f"{label}: truncated or damaged, {n_read} of {n_wanted} frames could be read")
+        blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
+        n_read += len(block)
+    return blocks[-1] if len(blocks) == 2 else np.concatenate(blocks)
 
 
-def _ends_with_last_ogg_page(encoded: bytes) -> bool:
-    """Whether the file ends with a whole page that carries the end-of-stream flag (RFC 3533)."""
-    page = encoded[encoded.rfind(b"OggS") :]
-    if len(page) < 27:
-        return False
-    n_segments, ends_stream = page[26], page[5] & 4
-    n_bytes = 27 + n_segments + sum(page[27 : 27 + n_segments])
-    return bool(ends_stream) and len(page) >= n_bytes
-
-
-def _refuse_cut_wav(encoded: bytes, label: str) -> None:
-    """Walk the RIFF chunks; the data chunk must not promise more bytes than there are."""
-    offset = 12
-    while offset + 8 <= len(encoded):
-        chunk, size = encoded[offset : offset + 4], struct.unpack_from("<I", encoded, offset + 4)[0]
-        if chunk == b"data":
-            n_left = len(encoded) - offset - 8
-            # Writers to a pipe leave 0 or the maximum here: the size is then unknown, not wrong.
-            if size < 0xFFFFFF00 and size > n_left:
-                raise AudioError(
-                    f"{label}: truncated, the header promises {size} bytes of sound and {n_left} are there"
-                )
-            return
-        offset += 8 + size + size % 2
+def _refuse_rate(sample_rate_hz: int, label: str) -> None:
+    if not MIN_SAMPLE_RATE_HZ <= sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
+        raise AudioError(
+            f"{label}: sample rate {sample_rate_hz} Hz is outside {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz; "
+            "resample it"
+        )

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from aqaa_eval.core.audio import MAX_DURATION_S, Audio, read_audio
+from aqaa_eval.core.audio import MAX_DURATION_S, MAX_FILE_BYTES, Audio, read_audio
 from aqaa_eval.core.container import refuse_mislabelled
 from aqaa_eval.core.errors import AudioError
 from aqaa_eval.core.performance import Phrase
+from aqaa_eval.core.plain_file import read_plain
 
 CheckValue = str | int | float | bool | tuple[str, ...] | tuple[float, ...]
-MAX_FILE_BYTES = 1 << 29
-"""Half a gigabyte, ten minutes of any usual format: a file beyond it is refused before it is read."""
 
 
 class Source(Protocol):
@@ -52,10 +51,10 @@ class AudioFile:
             AudioError: missing, unreadable, or of another hash.
         """
         try:
-            n_bytes = self.path.stat().st_size if isinstance(self.path, Path) else 0
-            if n_bytes > MAX_FILE_BYTES:
-                raise AudioError(f"{self.path.name}: {n_bytes} bytes, at most {MAX_FILE_BYTES} are read; cut it")
-            encoded = self.path.read_bytes()
+            if isinstance(self.path, Path):
+                encoded = read_plain(self.path, max_bytes=MAX_FILE_BYTES)
+            else:  # in a package or a table there are no pipes and devices
+                encoded = self.path.read_bytes()
         except OSError as error:
             raise AudioError(f"{self.path.name}: cannot be read ({error.strerror}); expected at {self.path}") from error
         if self.sha256 and hashlib.sha256(encoded).hexdigest() != self.sha256:

@@ -75,8 +75,8 @@ def test_a_file_of_twenty_minutes_is_read_just_far_enough_to_know() -> None:
 
 
 def test_a_file_of_more_bytes_than_any_answer_is_not_read(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("aqaa_eval.core.answers.MAX_ANSWER_BYTES", 10)
+    monkeypatch.setattr("aqaa_eval.core.audio.MAX_FILE_BYTES", 10)
     path = tmp_path / "answer.wav"
     path.write_bytes(b"RIFF" * 10)
-    with pytest.raises(AudioError, match=r"40 bytes are more than the limit of 10"):
+    with pytest.raises(AudioError, match=r"40 bytes, at most 10 are read"):
         read_answer(path, name="answer.wav")
