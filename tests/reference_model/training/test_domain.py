@@ -82,6 +82,15 @@ def test_only_a_mans_voice_asks_where_the_answer_is_a_man(pairs):
     assert all(sounds[voice] in answer.split() or f"{sounds[voice]}." in answer for voice, answer in told)
 
 
+def test_who_asks_for_the_tone_of_the_question_uses_it(pairs):
+    asked = [pair for pair in pairs if pair.key.startswith(("mood", "pace"))]
+    paces = {pair.answer: {other.rate for other in asked if other.answer == pair.answer} for pair in asked}
+    assert {answer: len(rates) for answer, rates in paces.items()} == dict.fromkeys(
+        ("You sound happy.", "You sound sad.", "You speak fast.", "You speak slowly."), 1
+    )
+    assert min(paces["You speak fast."]) > 2 * max(paces["You speak slowly."])
+
+
 def test_a_song_has_a_note_for_each_word(pairs):
     songs = [pair for pair in pairs if pair.manner.notes]
     assert songs

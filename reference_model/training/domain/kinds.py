@@ -1,0 +1,83 @@
+"""What a template of the tiny domain is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """What a voice does beside speaking.
+
+    Attributes:
+        rate: 1 is the voice's own.
+        gain_db: over its usual level.
+        semitones: how much the pitch is moved.
+        whisper: without voice.
+        notes: MIDI numbers, one per word; empty if spoken.
+    """
+
+    rate: float = 1.0
+    gain_db: float = 0.0
+    semitones: float = 0.0
+    whisper: bool = False
+    notes: tuple[int, ...] = ()
+
+
+PLAIN = Manner()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tone:
+    """How a question sounds, where its answer depends on that.
+
+    Attributes:
+        name: tells cases with the same words apart.
+        rate: of the asking voice.
+        semitones: how much its pitch is moved.
+        pitch_range: factor on its rise and fall.
+    """
+
+    name: str
+    rate: float = 1.0
+    semitones: float = 0.0
+    pitch_range: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What fills a wording, and the answer that follows.
+
+    Attributes:
+        slots: by the name in the wording's braces.
+        answer: words of the answer.
+        manner: how the answer is voiced.
+        asker: "man" or "woman" where the answer depends on who asks; "" for anybody.
+        tone: how it is asked where the answer depends on that; None for any way.
+    """
+
+    slots: Mapping[str, str]
+    answer: str
+    manner: Manner = PLAIN
+    asker: str = ""
+    tone: Tone | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One kind of question.
+
+    Attributes:
+        name: unique.
+        capability: one of the nine suites' ids.
+        wordings: sentences with slots; the last fifth (at least one) is held out from training.
+        cases: what fills them.
+        language: of the question.
+    """
+
+    name: str
+    capability: str
+    wordings: tuple[str, ...]
+    cases: tuple[Case, ...] = field(repr=False)
+    language: str = "en"
