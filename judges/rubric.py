@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aqaa_eval.core.errors import DataError
+from aqaa_eval.core.plain_yaml import YamlError, load_yaml
 from aqaa_eval.judges.verdict import Scale
 
 COMMON = "common"
@@ -81,8 +81,8 @@ def parse_rubric(text: str, *, name: str, common: Rubric | None = None) -> Rubri
         raise DataError(f"{name}: a rubric begins with front matter between two lines of ---")
     front, body = text.removeprefix("---\n").split("\n---\n", 1)
     try:
-        head = RubricHead.model_validate(yaml.safe_load(front))
-    except (ValidationError, yaml.YAMLError) as error:
+        head = RubricHead.model_validate(load_yaml(front))
+    except (ValidationError, YamlError) as error:
         raise DataError(f"{name}: front matter: {' '.join(str(error).split())}") from error
     intro, *pieces = _SECTION.split(body)
     sections = {scale: words.strip() for scale, words in zip(pieces[::2], pieces[1::2], strict=True)}

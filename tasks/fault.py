@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import reprlib
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-"""Control characters, halves of surrogate pairs, and marks that make a text read otherwise than it is written."""
+from aqaa_eval.core.visible import CONTROLS, visible
+
 _MARKUP = re.compile(r"(?<!<)</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>(?!>)")
 
 
@@ -13,8 +14,8 @@ class Fault(Exception):
     """What is wrong with one row."""
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+        super().__init__(visible(message))
+        self.field = visible(field)
 
 
 def refuse_controls(text: str, field: str) -> None:
@@ -27,8 +28,8 @@ def refuse_controls(text: str, field: str) -> None:
     Traceback (most recent call last):
     aqaa_eval.tasks.fault.Fault: 'a\x07b' holds control characters; take them out
     """
-    if _CONTROLS.search(text):
-        raise Fault(field, f"{_shown(text)} holds control characters; take them out")
+    if CONTROLS.search(text):
+        raise Fault(field, f"{shown(text)} holds control characters; take them out")
 
 
 def refuse_markup(text: str, field: str) -> None:
@@ -44,8 +45,18 @@ def refuse_markup(text: str, field: str) -> None:
     """
     found = _MARKUP.search(text)
     if found:
-        raise Fault(field, f"{_shown(text)} holds markup ({found.group()[:40]}); write the words that are said")
+        raise Fault(field, f"{shown(text)} holds markup ({found.group()[:40]}); write the words that are said")
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+def shown(value: object) -> str:
+    """A value as a message shows it: a million digits are nobody's message.
+
+    >>> len(shown("a" * 1000)), shown([1, 2])
+    (82, '[1, 2]')
+    """
+    if isinstance(value, str):
+        return repr(value if len(value) <= 80 else f"{value[:77]}...")
+    if isinstance(value, int) and abs(value) > 10**80:  # Python refuses to write thousands of digits
+        return "an integer of more than 80 digits"
+    text = reprlib.repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aqaa_eval.core.notrun import NotRun
+from aqaa_eval.core.visible import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Finding:
         >>> str(Finding(file="gaming/samples.jsonl", line=3, field="turns[0].text", message="is missing"))
         'gaming/samples.jsonl:3: turns[0].text: is missing'
         """
-        return f"{self.place}: {self.reason}"
+        return visible(f"{self.place}: {self.reason}")
 
     def as_not_run(self, suite: str) -> NotRun:
         """The conversation that it costs."""

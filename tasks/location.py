@@ -6,6 +6,7 @@ import os
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
+from aqaa_eval.core.inside import leads_out
 from aqaa_eval.tasks.fault import Fault
 
 
@@ -26,10 +27,9 @@ class Locator:
         Raises:
             Fault: it lies outside of the folder, by its name or by a link.
         """
-        place = PurePosixPath(name)
-        if place.is_absolute() or ".." in place.parts or "\\" in name or ":" in name or "\0" in name:
+        if leads_out(name) or ":" in name:
             raise Fault(field, f"{name!r} leaves the suite's folder; give a path below it, with '/'")
-        location = self._root.joinpath(*place.parts)
+        location = self._root.joinpath(*PurePosixPath(name).parts)
         if isinstance(location, Path) and isinstance(self._root, Path):
             if location.is_symlink():
                 raise Fault(field, f"{name!r} is a link; put the recording itself into the folder")

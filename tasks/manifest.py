@@ -20,13 +20,16 @@ from pydantic import ValidationError
 from aqaa_eval.core.errors import DataError
 from aqaa_eval.core.performance import Phrase
 from aqaa_eval.core.sample import AudioFile, CheckSpec, Sample, Source, Turn
+from aqaa_eval.core.visible import is_blank
 from aqaa_eval.tasks.checks import parse_check
-from aqaa_eval.tasks.fault import Fault, refuse_controls, refuse_markup
+from aqaa_eval.tasks.fault import Fault, refuse_controls, refuse_markup, shown
 from aqaa_eval.tasks.finding import Finding
 from aqaa_eval.tasks.location import Locator
+from aqaa_eval.tasks.params import is_number
 
 MANIFEST_NAME = "samples.jsonl"
 MAX_ROW_BYTES = 1 << 20
+MAX_ID_CHARACTERS = 100
 TURN_FIELDS = frozenset(
     {"audio", "sha256", "duration_s", "voice", "text", "language", "answer_language", "reference", "rubric", "checks"}
     | {"checklist", "performance"}
@@ -142,6 +145,8 @@ class _Row:
         sample_id = _text(values, "id", "")
         if not all(char.isalnum() or char in "_-." for char in sample_id):
             raise Fault("id", f"{sample_id!r} may hold letters, digits, '_', '-' and '.' only: it names files of a run")
+        if not sample_id.strip(".") or len(sample_id) > MAX_ID_CHARACTERS:
+            raise Fault("id", f"{shown(sample_id)} must be more than dots, of at most {MAX_ID_CHARACTERS} characters")
         turns = values.get("turns")
         if not isinstance(turns, list) or not turns:
             raise Fault("turns", "must be a list of at least one turn")
@@ -178,8 +183,8 @@ class _Row:
         if given is None and "audio" in values and self.manifest.is_outside:
             return None
         duration_s = values.get("duration_s")
-        if duration_s is not None and (isinstance(duration_s, bool) or not isinstance(duration_s, int | float)):
-            raise Fault(f"{prefix}duration_s", f"must be a number of seconds, got {duration_s!r}")
+        if duration_s is not None and not (is_number(duration_s) and duration_s > 0):
+            raise Fault(f"{prefix}duration_s", f"must be a number of seconds above 0, got {shown(duration_s)}")
         return AudioFile(
             path=given if _is_source(given) else self._path(values, prefix),
             sha256=_text(values, "sha256", prefix, default=""),
@@ -196,7 +201,7 @@ def _is_source(value: object) -> TypeGuard[Source]:
 
 def _parse_checks(values: object, path: str) -> tuple[CheckSpec, ...]:
     if not isinstance(values, list):
-        raise Fault(path, f"must be a list of checks, got {values!r}")
+        raise Fault(path, f"must be a list of checks, got {shown(values)}")
     specs = []
     for index, value in enumerate(values):
         try:
@@ -208,13 +213,13 @@ def _parse_checks(values: object, path: str) -> tuple[CheckSpec, ...]:
 
 def _parse_texts(values: object, path: str) -> tuple[str, ...]:
     if not isinstance(values, list):
-        raise Fault(path, f"must be a list of texts, got {values!r}")
+        raise Fault(path, f"must be a list of texts, got {shown(values)}")
     return tuple(_text({str(index): value}, str(index), f"{path}.") for index, value in enumerate(values))
 
 
 def _parse_performance(values: object, path: str) -> tuple[Phrase, ...]:
     if not isinstance(values, list):
-        raise Fault(path, f"must be a list of phrases, got {values!r}")
+        raise Fault(path, f"must be a list of phrases, got {shown(values)}")
     phrases = []
     for index, value in enumerate(values):
         try:
@@ -222,7 +227,7 @@ def _parse_performance(values: object, path: str) -> tuple[Phrase, ...]:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join([f"{path}[{index}]", *map(str, first["loc"])])
-            raise Fault(field, f"{first['msg']} (got {first['input']!r})") from error
+            raise Fault(field, f"{first['msg']} (got {shown(first['input'])})") from error
     return tuple(phrases)
 
 
@@ -231,8 +236,8 @@ def _text(values: Mapping[str, object], name: str, prefix: str, *, default: str 
     value = values.get(name, default)
     if value is None:
         raise Fault(prefix + name, "is missing")
-    if not isinstance(value, str) or (not value.strip() and default is None):
-        raise Fault(prefix + name, f"must be a text, got {value!r}")
+    if not isinstance(value, str) or (is_blank(value) and default is None):
+        raise Fault(prefix + name, f"must be a text, got {shown(value)}")
     refuse_controls(value, prefix + name)
     return value
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from aqaa_eval.core.errors import DataError
 from aqaa_eval.core.sample import CheckValue
+from aqaa_eval.tasks.fault import shown
+
+MAX_NUMBER = 1e12
+"""Of anything that is counted or measured here; JSON's numbers have no end."""
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of JSON is a number that one can calculate with.
+
+    >>> is_number(3), is_number(True), is_number(float("nan")), is_number(10**400)
+    (True, False, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
 
 
 def _is_list_of(value: object, is_kind: Callable[[object], bool]) -> bool:
@@ -24,10 +34,10 @@ def _is_text(value: object) -> bool:
 _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "text": (_is_text, "a text"),
     "texts": (lambda value: _is_list_of(value, _is_text), "a list of texts"),
-    "number": (_is_number, "a number"),
-    "positive": (lambda value: _is_number(value) and value > 0, "a number above 0"),  # type: ignore[operator]
-    "numbers": (lambda value: _is_list_of(value, _is_number), "a list of numbers"),
-    "count": (lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0, "a count above 0"),
+    "number": (is_number, "a number"),
+    "positive": (lambda value: is_number(value) and value > 0, "a number above 0"),
+    "numbers": (lambda value: _is_list_of(value, is_number), "a list of numbers"),
+    "count": (lambda value: isinstance(value, int) and is_number(value) and value > 0, "a count above 0"),
 }
 
 
@@ -75,6 +85,6 @@ def bind(name: str, params: Mapping[str, Param], given: Mapping[str, object]) ->
             continue
         value = given[key]
         if not fits(value):
-            raise DataError(f"{name}: {key} must be {wanted}, got {value!r}")
+            raise DataError(f"{name}: {key} must be {wanted}, got {shown(value)}")
         bound[key] = tuple(value) if isinstance(value, list | tuple) else value  # type: ignore[assignment]
     return bound

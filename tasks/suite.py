@@ -13,17 +13,20 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.errors import DataError, UnknownName
 from aqaa_eval.core.notrun import NotRun
+from aqaa_eval.core.plain_file import read_plain
+from aqaa_eval.core.plain_yaml import YamlError, load_yaml
 from aqaa_eval.core.sample import Sample
 from aqaa_eval.tasks.finding import Finding
 from aqaa_eval.tasks.manifest import MANIFEST_NAME, Manifest, parse_manifest
 
 CARD_NAME = "card.yaml"
+MAX_MANIFEST_BYTES = 1 << 29
+"""A million conversations and more."""
 BUNDLED = (
     "voice_control",
     "creativity",
@@ -72,7 +75,7 @@ def load_suite(root: Traversable | Path, *, strict: bool = False) -> FolderSuite
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; a suite is a folder with {CARD_NAME}, {MANIFEST_NAME} and audio/")
-    card_bytes, manifest_bytes = _read(root, CARD_NAME), _read(root, MANIFEST_NAME)
+    card_bytes, manifest_bytes = read_part(root, CARD_NAME), read_part(root, MANIFEST_NAME)
     card = _unwrap(parse_card(card_bytes, name=_label(root, CARD_NAME)))
     samples, findings = parse_manifest(
         manifest_bytes, Manifest(suite=card.id, root=root, name=_label(root, MANIFEST_NAME))
@@ -115,15 +118,12 @@ def bundled_suite(suite_id: str) -> FolderSuite:
 
 def parse_card(encoded: bytes, *, name: str) -> Card | Finding:
     """Check the text of a card; a `Finding` says what is wrong with it."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times as fast, and not everywhere
     try:
-        values = yaml.load(encoded.decode("utf-8"), Loader=loader)
+        values = load_yaml(encoded.decode("utf-8"))
     except UnicodeDecodeError as error:
         return Finding(file=name, line=1, message=f"not UTF-8 (byte {error.start}); save it as UTF-8")
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "not YAML"
-        return Finding(file=name, line=mark.line + 1 if mark else 1, message=f"not readable as YAML: {problem}")
+    except YamlError as error:
+        return Finding(file=name, line=error.line, message=str(error))
     if not isinstance(values, dict):
         return Finding(file=name, line=1, message=f"a card is a mapping of fields, this is a {type(values).__name__}")
     try:
@@ -143,9 +143,19 @@ def _line_of(encoded: bytes, field: str) -> int:
     return next((index for index, line in enumerate(lines, 1) if line.startswith(key)), 1) if field else 1
 
 
-def _read(root: Traversable | Path, name: str) -> bytes:
+def read_part(root: Traversable | Path, name: str) -> bytes:
+    """The card or the manifest of a suite.
+
+    Raises:
+        DataError: missing, a link, no regular file, or too large.
+    """
+    file = root / name
     try:
-        return (root / name).read_bytes()
+        if not isinstance(file, Path):  # in a package
+            return file.read_bytes()
+        if file.is_symlink():
+            raise DataError(f"{_label(root, name)}: is a link; put the file itself into the folder")
+        return read_plain(file, max_bytes=MAX_MANIFEST_BYTES)
     except OSError as error:
         raise DataError(f"{_label(root, name)}: cannot be read ({error.strerror}); every suite has one") from error
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from aqaa_eval.core.card import Card
-from aqaa_eval.core.errors import AudioError
+from aqaa_eval.core.errors import AudioError, DataError
 from aqaa_eval.core.sample import CheckSpec, Sample, Turn
 from aqaa_eval.tasks.checks import CHECKS
 from aqaa_eval.tasks.finding import Finding
 from aqaa_eval.tasks.manifest import MANIFEST_NAME, Manifest, parse_manifest
-from aqaa_eval.tasks.suite import CARD_NAME, parse_card
+from aqaa_eval.tasks.suite import CARD_NAME, parse_card, read_part
 
 MIN_PEAK = 0.003  # -50 dBFS: below it lies the noise of a room, not a question
 DURATION_TOLERANCE_S = 0.05  # manifests round, and Opus works in frames of 20 ms
@@ -119,9 +119,9 @@ def _parsed_card(root: Traversable | Path, name: str) -> Card | Finding:
 
 def _read(root: Traversable | Path, file: str, name: str) -> bytes | Finding:
     try:
-        return (root / file).read_bytes()
-    except OSError as error:
-        return Finding(file=name, line=0, message=f"cannot be read ({error.strerror}); every suite has one")
+        return read_part(root, file)
+    except DataError as error:
+        return Finding(file=name, line=0, message=str(error).removeprefix(f"{name}: "))
 
 
 def _lines_by_id(manifest: bytes, samples: tuple[Sample, ...]) -> dict[str, int]:

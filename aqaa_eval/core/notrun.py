@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aqaa_eval.core.visible import visible
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotRun:
@@ -29,4 +31,4 @@ class NotRun:
         >>> str(NotRun(suite="gaming", sample="g03", place="gaming/samples.jsonl:3", reason="turns: is missing"))
         'gaming/samples.jsonl:3: g03: turns: is missing'
         """
-        return ": ".join(part for part in (self.place, self.sample, self.reason) if part)
+        return visible(": ".join(part for part in (self.place, self.sample, self.reason) if part))

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from aqaa_eval.core.errors import DataError
+from aqaa_eval.core.inside import leads_out
 
 _HEADER_BYTES = 1 << 20
 _BLOCK = 1 << 16
@@ -50,6 +51,8 @@ def unpacked(archive: Path, cache: Path, limits: Limits | None = None) -> Path:
     Raises:
         DataError: it is damaged, too large, or holds what is no file below its own folder.
     """
+    if not archive.is_file():  # opening a pipe would wait for its writer
+        raise DataError(f"{archive}: not a regular file; download the archive again")
     try:
         stat = archive.stat()
         target = cache / f"{archive.name.partition('.')[0]}-{stat.st_size:x}-{stat.st_mtime_ns:x}"
@@ -106,12 +109,12 @@ def _members(tar: tarfile.TarFile, reader: _Metered) -> Iterator[tarfile.TarInfo
 
 def _refuse(archive: Path, member: tarfile.TarInfo, limits: Limits) -> None:
     place, what = PurePosixPath(member.name), f"{archive.name}: member {member.name[:200]!r}"
-    if not (member.isreg() or member.isdir()):
-        kind = "a link" if member.issym() or member.islnk() else "a device or the like"
+    if not (member.isreg() or member.isdir()) or member.issparse():
+        kind = "a link" if member.issym() or member.islnk() else "a device, a sparse file or the like"
         raise DataError(f"{what} is {kind}; only files are unpacked, so nothing of it was taken")
-    if place.is_absolute() or ".." in place.parts or "\\" in member.name or "\0" in member.name:
+    if leads_out(member.name) and not (member.isdir() and not place.parts):
         raise DataError(f"{what} leads out of the folder; nothing of the archive was taken")
-    if member.size > limits.file_bytes:
+    if not 0 <= member.size <= limits.file_bytes:
         raise DataError(f"{what} has {member.size} bytes, at most {limits.file_bytes} are taken")
 
 

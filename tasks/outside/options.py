@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from aqaa_eval.core.errors import DataError, UnknownName, UsageError
+from aqaa_eval.core.plain_file import read_plain_text
+from aqaa_eval.core.plain_yaml import MAX_CHARACTERS, YamlError, load_yaml
 from aqaa_eval.core.runspec import OptionValue
 from aqaa_eval.tasks.outside.fields import FIELDS
 
@@ -78,14 +78,12 @@ def parse_source_options(given: Mapping[str, OptionValue]) -> SourceOptions:
 def _read_mapping(path: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """A YAML or JSON file of `columns` and `categories`; a file of fields alone is taken for columns."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_plain_text(path, max_bytes=MAX_CHARACTERS)
     except OSError as error:
         raise UsageError(f"--suite-set columns={path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
     try:
-        values: Any = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        values: Any = json.loads(text) if path.suffix == ".json" else load_yaml(text)
+    except (ValueError, YamlError, RecursionError) as error:
         raise DataError(f"{path}: not readable: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise DataError(f"{path}: a mapping of fields to columns is needed, this is a {type(values).__name__}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aqaa_eval.core.errors import DataError
+from aqaa_eval.core.plain_file import read_plain
 from aqaa_eval.tasks.fault import Fault
 from aqaa_eval.tasks.manifest import parse_json
 from aqaa_eval.tasks.outside.columns import AUDIO, AUDIOS, OBJECTS, TEXT, TEXTS, Column
@@ -19,6 +20,7 @@ from aqaa_eval.tasks.outside.embedded import Embedded, embed
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MAX_TABLE_BYTES = 1 << 30
 _N_LOOKED_AT = 50
 _SAMPLE_CHARS = 40
 
@@ -60,7 +62,7 @@ def read_table(path: Path) -> Table:
     if path.suffix.lower() == ".parquet":
         return read_parquet([path], name=path.name)
     try:
-        encoded = path.read_bytes()
+        encoded = read_plain(path, max_bytes=MAX_TABLE_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     encoded = _without_mark(encoded, path)
@@ -88,6 +90,9 @@ def read_parquet(paths: Sequence[Path], *, name: str) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    for path in paths:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            raise DataError(f"{path}: not a regular file; download the table again")
     try:
         tables = [pq.read_table(path) for path in paths]
         whole = pa.concat_tables(tables, promote_options="default")

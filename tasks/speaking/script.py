@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from aqaa_eval.core.errors import DataError
 from aqaa_eval.core.performance import Phrase
+from aqaa_eval.core.plain_file import read_plain_text
+from aqaa_eval.core.plain_yaml import MAX_CHARACTERS, YamlError, load_yaml
 
 SCRIPT_NAME = "script.yaml"
 
@@ -128,13 +129,13 @@ def read_script(path: Path) -> tuple[SampleScript, ...]:
         DataError: missing, no YAML, or a field is wrong.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = load_yaml(read_plain_text(path, max_bytes=MAX_CHARACTERS))
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}); every bundled suite has a {SCRIPT_NAME}"
         ) from error
-    except yaml.YAMLError as error:
-        raise DataError(f"{path}: not readable as YAML: {error}") from error
+    except YamlError as error:
+        raise DataError(f"{path}:{error.line}: {error}") from error
     try:
         return TypeAdapter(tuple[SampleScript, ...]).validate_python(values)
     except ValidationError as error:

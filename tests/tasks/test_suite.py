@@ -73,7 +73,7 @@ def test_the_data_hash_changes_with_card_and_manifest(folder):
         ({"text": "half \ud800"}, "turns[0].text: 'half \\ud800' holds control characters"),
         ({"text": "<b>Tiger</b>"}, "turns[0].text: '<b>Tiger</b>' holds markup (<b>)"),
         ({"audio": None}, "turns[0].audio: is missing"),
-        ({"duration_s": "long"}, "turns[0].duration_s: must be a number of seconds, got 'long'"),
+        ({"duration_s": "long"}, "turns[0].duration_s: must be a number of seconds above 0, got 'long'"),
         ({"colour": "red"}, "turns[0].colour: is no field here"),
         ({"checks": "says_number"}, "turns[0].checks: must be a list of checks"),
         ({"checks": [{"name": "say_number"}]}, "turns[0].checks[0]: no check named 'say_number'; did you mean"),
