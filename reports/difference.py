@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import pairwise
 
 from aqaa_eval.metrics.normaliser import CHARACTER_LANGUAGES, primary_tag
 
@@ -81,11 +82,7 @@ def _key(token: str) -> str:
 
 def _spans(tokens: Sequence[str], marks: Sequence[bool]) -> tuple[Span, ...]:
     """Neighbours of equal mark as one stretch; a token without letters is never marked."""
-    spans: list[Span] = []
-    for token, mark in zip(tokens, marks, strict=True):
-        differs = mark and bool(_key(token))
-        if spans and spans[-1].differs is differs:
-            spans[-1] = Span(text=spans[-1].text + token, differs=differs)
-        else:
-            spans.append(Span(text=token, differs=differs))
-    return tuple(spans)
+    differ = [mark and bool(_key(token)) for token, mark in zip(tokens, marks, strict=True)]
+    turns = [place for place in range(1, len(tokens)) if differ[place] is not differ[place - 1]]
+    edges = [0, *turns, len(tokens)] if tokens else []
+    return tuple(Span(text="".join(tokens[start:end]), differs=differ[start]) for start, end in pairwise(edges))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -33,11 +32,10 @@ class Piece(NamedTuple):
     doubt: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stretch:
+class _Stretch(NamedTuple):
     start: int
     end: int
-    index: int
+    number: int
 
 
 def pieces_of(transcript: Transcript, spans: Sequence[Span]) -> tuple[Piece, ...]:
@@ -51,10 +49,8 @@ def pieces_of(transcript: Transcript, spans: Sequence[Span]) -> tuple[Piece, ...
     words = list(_placed(text, transcript.words))
     doubts = list(_within(text, transcript.second.doubts if transcript.second else ()))
     differing = list(_differing(spans))
-    edges = {0, len(text)}
-    for stretch in (*words, *doubts, *differing):
-        edges |= {stretch.start, stretch.end}
-    cuts = sorted(edges)
+    stretches = (*words, *doubts, *differing)
+    cuts = sorted({0, len(text), *(cut.start for cut in stretches), *(cut.end for cut in stretches)})
     in_word, in_doubt, in_difference = (_by_start(cuts, found) for found in (words, doubts, differing))
     return tuple(
         Piece(text[start:end], start in in_difference, in_word.get(start), in_doubt.get(start))
@@ -64,11 +60,13 @@ def pieces_of(transcript: Transcript, spans: Sequence[Span]) -> tuple[Piece, ...
 
 def _by_start(cuts: Sequence[int], stretches: Sequence[_Stretch]) -> dict[int, int]:
     """The stretch at each place where the text is cut, for the cuts within one; of two at one place the later."""
-    return {
-        start: stretch.index
-        for stretch in stretches
-        for start in cuts[bisect_left(cuts, stretch.start) : bisect_left(cuts, stretch.end)]
-    }
+    found: dict[int, int] = {}
+    for start, end, number in stretches:
+        place = bisect_left(cuts, start)
+        while cuts[place] < end:
+            found[cuts[place]] = number
+            place += 1
+    return found
 
 
 def _placed(text: str, words: Sequence[Word]) -> Iterator[_Stretch]:
@@ -79,7 +77,7 @@ def _placed(text: str, words: Sequence[Word]) -> Iterator[_Stretch]:
         start = text.find(spoken, after, after + len(spoken) + _NEAR) if spoken else -1
         if start >= 0:
             after = start + len(spoken)
-            yield _Stretch(start=start, end=after, index=index)
+            yield _Stretch(start=start, end=after, number=index)
 
 
 def _within(text: str, doubts: Sequence[Doubt]) -> Iterator[_Stretch]:
@@ -87,7 +85,7 @@ def _within(text: str, doubts: Sequence[Doubt]) -> Iterator[_Stretch]:
     for index, doubt in enumerate(doubts):
         start, end = max(0, doubt.start), min(len(text), doubt.end)
         if start < end:
-            yield _Stretch(start=start, end=end, index=index)
+            yield _Stretch(start=start, end=end, number=index)
 
 
 def _differing(spans: Sequence[Span]) -> Iterator[_Stretch]:
@@ -95,5 +93,5 @@ def _differing(spans: Sequence[Span]) -> Iterator[_Stretch]:
     for index, span in enumerate(spans):
         end = start + len(span.text)
         if span.differs:
-            yield _Stretch(start=start, end=end, index=index)
+            yield _Stretch(start=start, end=end, number=index)
         start = end

@@ -16,12 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqaa_eval.core.attempt import Estimate
-from aqaa_eval.metrics.uncertainty import CONFIDENCE, N_RESAMPLES, ratio_estimate
+from aqaa_eval.metrics.uncertainty import (
+    CONFIDENCE,
+    N_RESAMPLES,
+    cluster_sums,
+    draw_counts,
+    ratio_estimate,
+    resampled_sums,
+)
 
 Pairs = Mapping[str, Sequence[tuple[float, float]]]
 """(numerator, denominator) of every value, by conversation; a plain mean has denominators of 1."""
-
-_BLOCK_DRAWS = 1 << 15  # draws at once: a block that fits the cache is fastest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +61,8 @@ def macro_estimate(
     if len(present) <= 1:
         only = present[0] if present else {}
         return ratio_estimate(only, unscored=counts.unscored, failed=counts.failed, seed=seed, n_resamples=n_resamples)
-    sums = [_cluster_sums(pairs) for pairs in present]
-    low, high = _interval(sums, np.random.default_rng(seed), n_resamples)
+    sums = [cluster_sums(pairs) for pairs in present]
+    low, high = _interval(sums, seed=seed, n_resamples=n_resamples)
     return Estimate(
         value=float(np.mean([cluster[:, 0].sum() / cluster[:, 1].sum() for cluster in sums])),
         low=low,
@@ -69,35 +74,15 @@ def macro_estimate(
     )
 
 
-def _cluster_sums(pairs: Pairs) -> NDArray[np.float64]:
-    """Shape (n_conversations, 2): numerators and denominators added up, in the order of keys."""
-    return np.array([np.sum(np.asarray(pairs[key], np.float64), axis=0) for key in sorted(pairs)])
-
-
-def _interval(
-    sums: Sequence[NDArray[np.float64]], generator: np.random.Generator, n_resamples: int
-) -> tuple[float | None, float | None]:
+def _interval(sums: Sequence[NDArray[np.float64]], *, seed: int, n_resamples: int) -> tuple[float | None, float | None]:
     if min(map(len, sums)) < 2:
         return None, None
-    ratios = np.array([_resample(cluster, generator, n_resamples) for cluster in sums])
+    drawn = draw_counts(tuple(map(len, sums)), seed=seed, n_resamples=n_resamples)
+    resampled = [resampled_sums(counts, cluster) for counts, cluster in zip(drawn, sums, strict=True)]
+    ratios = np.array([totals / weights for totals, weights in resampled])
     tail = _expanded_tail(ratios.var(axis=1), [len(cluster) for cluster in sums])
     low, high = np.quantile(ratios.mean(axis=0), (tail, 1 - tail))
     return float(low), float(high)
-
-
-def _resample(cluster: NDArray[np.float64], generator: np.random.Generator, n_resamples: int) -> NDArray[np.float64]:
-    """The ratio of one suite in each resample, shape (n_resamples,)."""
-    n_conversations = len(cluster)
-    ratios = np.empty(n_resamples)
-    numerators, denominators = np.ascontiguousarray(cluster.T)
-    # A plain mean of one value per conversation has the same denominator in every resample.
-    constant = float(denominators[0]) if (denominators == denominators[0]).all() else None
-    n_rows = max(1, _BLOCK_DRAWS // n_conversations)
-    for start in range(0, n_resamples, n_rows):
-        drawn = generator.integers(n_conversations, size=(min(n_rows, n_resamples - start), n_conversations))
-        weights = denominators.take(drawn).sum(axis=1) if constant is None else constant * n_conversations
-        ratios[start : start + len(drawn)] = numerators.take(drawn).sum(axis=1) / weights
-    return ratios
 
 
 def _expanded_tail(variances: NDArray[np.float64], n_clusters: Sequence[int]) -> float:

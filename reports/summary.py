@@ -7,7 +7,7 @@ and repeats, since answers to one conversation resemble each other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aqaa_eval.core.attempt import Estimate, Score, Status
@@ -99,14 +99,16 @@ def summarise(log: RunLog) -> Summary:
         by_suite.setdefault(attempt.suite, []).append(attempt)
     not_run = (*log.not_run, *_unheard(log.attempts))
     lost = Counter(item.suite for item in not_run)
+    found = {suite: _found(attempts) for suite, attempts in by_suite.items()}
     suites = tuple(
-        replace(_suite_summary(log, suite, attempts), n_not_run=lost[suite]) for suite, attempts in by_suite.items()
+        replace(_suite_summary(log, suite, attempts, found[suite]), n_not_run=lost[suite])
+        for suite, attempts in by_suite.items()
     )
     return Summary(
         model=log.spec.label,
         n_attempts=len(log.attempts),
         n_planned=log.n_planned,
-        overall=replace(_group("overall", "Overall", log.attempts, _overall_metrics(by_suite)), n_not_run=len(not_run)),
+        overall=replace(_group("overall", "Overall", log.attempts, _overall_metrics(found)), n_not_run=len(not_run)),
         suites=suites,
         not_run=not_run,
     )
@@ -124,9 +126,10 @@ def _unheard(attempts: Iterable[AttemptLog]) -> list[NotRun]:
     return list(found.values())
 
 
-def _suite_summary(log: RunLog, suite: str, attempts: Sequence[AttemptLog]) -> GroupSummary:
-    scores = _scores_by_metric(attempts)
-    metrics = {metric: _estimate(metric, found) for metric, found in scores.items()}
+def _suite_summary(
+    log: RunLog, suite: str, attempts: Sequence[AttemptLog], found: Mapping[str, _Found]
+) -> GroupSummary:
+    metrics = {metric: _estimate(metric, scores) for metric, scores in found.items()}
     return _group(suite, log.cards[suite].title if suite in log.cards else suite, attempts, metrics)
 
 
@@ -165,53 +168,57 @@ def _conversation(attempt: AttemptLog) -> str:
     return f"{attempt.suite}/{attempt.sample}"
 
 
-Found = list[tuple[str, Score]]
-"""Scores of one metric, each with its conversation."""
+Pairs = dict[str, list[tuple[float, float]]]
+"""(numerator, denominator) of each scored value by conversation; a ratio over no words says nothing."""
 
 
-def _scores_by_metric(attempts: Iterable[AttemptLog]) -> dict[str, Found]:
-    found: dict[str, Found] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """The scores of one metric in one suite."""
+
+    pairs: Pairs
+    counts: Counts
+
+
+def _found(attempts: Iterable[AttemptLog]) -> dict[str, _Found]:
+    """Scores by metric, in the order of `METRICS`."""
+    scores: dict[str, list[tuple[str, Score]]] = {}
     for attempt in attempts:
+        conversation = _conversation(attempt)
         for score in attempt.scores:
-            found.setdefault(score.metric, []).append((_conversation(attempt), score))
-    known = [metric for metric in METRICS if metric in found]
-    return {metric: found[metric] for metric in known + sorted(found.keys() - set(METRICS))}
+            scores.setdefault(score.metric, []).append((conversation, score))
+    return {metric: _found_of(metric, scores[metric]) for metric in _ordered(scores)}
 
 
-def _pairs(metric: str, found: Found) -> dict[str, list[tuple[float, float]]]:
-    """(numerator, denominator) of each scored value by conversation; a ratio over no words says nothing."""
-    pairs: dict[str, list[tuple[float, float]]] = {}
-    for conversation, score in found:
-        if score.value is None:
-            continue
+def _ordered(metrics: Collection[str]) -> list[str]:
+    return [metric for metric in METRICS if metric in metrics] + sorted(set(metrics) - set(METRICS))
+
+
+def _found_of(metric: str, scores: Sequence[tuple[str, Score]]) -> _Found:
+    pairs: Pairs = {}
+    n_failed = n_scored = 0
+    for conversation, score in scores:
+        n_failed += score.status is Status.FAILED
         weight = score.weight if metric in RATIO_METRICS else 1.0
-        if weight > 0:
+        if score.value is not None and weight > 0:
             pairs.setdefault(conversation, []).append((score.value * weight, weight))
-    return pairs
+            n_scored += 1
+    return _Found(pairs=pairs, counts=Counts(unscored=len(scores) - n_failed - n_scored, failed=n_failed))
 
 
-def _counts(found: Found, pairs: Mapping[str, Sequence[object]]) -> Counts:
-    n_failed = sum(score.status is Status.FAILED for _, score in found)
-    return Counts(unscored=len(found) - n_failed - sum(map(len, pairs.values())), failed=n_failed)
-
-
-def _estimate(metric: str, found: Found) -> Estimate:
-    pairs = _pairs(metric, found)
-    counts = _counts(found, pairs)
+def _estimate(metric: str, found: _Found) -> Estimate:
+    counts = found.counts
     if metric in RATIO_METRICS:
-        return ratio_estimate(pairs, unscored=counts.unscored, failed=counts.failed)
-    values = {conversation: [numerator for numerator, _ in those] for conversation, those in pairs.items()}
+        return ratio_estimate(found.pairs, unscored=counts.unscored, failed=counts.failed)
+    values = {conversation: [numerator for numerator, _ in those] for conversation, those in found.pairs.items()}
     return mean_estimate(values, unscored=counts.unscored, failed=counts.failed)
 
 
-def _overall_metrics(by_suite: Mapping[str, Sequence[AttemptLog]]) -> dict[str, Estimate]:
-    found = {suite: _scores_by_metric(attempts) for suite, attempts in by_suite.items()}
-    names = {metric for scores in found.values() for metric in scores}
-    ordered = [metric for metric in METRICS if metric in names] + sorted(names - set(METRICS))
+def _overall_metrics(suites: Mapping[str, Mapping[str, _Found]]) -> dict[str, Estimate]:
     overall = {}
-    for metric in ordered:
-        pairs = {suite: _pairs(metric, scores[metric]) for suite, scores in found.items() if metric in scores}
-        every = [item for scores in found.values() for item in scores.get(metric, ())]
-        scored = {key: value for those in pairs.values() for key, value in those.items()}
-        overall[metric] = macro_estimate(pairs, _counts(every, scored))
+    for metric in _ordered({metric for found in suites.values() for metric in found}):
+        of_metric = {suite: found[metric] for suite, found in suites.items() if metric in found}
+        counts = [found.counts for found in of_metric.values()]
+        both = Counts(unscored=sum(one.unscored for one in counts), failed=sum(one.failed for one in counts))
+        overall[metric] = macro_estimate({suite: found.pairs for suite, found in of_metric.items()}, both)
     return overall

@@ -104,3 +104,8 @@ def test_wilson_over_nothing_is_no_value_and_over_too_much_is_refused() -> None:
     assert wilson_estimate(0, 0, unscored=3).value is None
     with pytest.raises(ValueError, match=r"n_true \(5\)"):
         wilson_estimate(5, 4)
+
+
+def test_equal_scores_have_no_spread_however_they_round() -> None:
+    found = mean_estimate({f"c{i}": [1.05, 1.15] for i in range(1111)})
+    assert found.low == found.high
