@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aqaa_eval.reference_model.training.domain.kinds import Case, Manner, Template, Tone
 from aqaa_eval.reference_model.training.domain.templates import templates
@@ -43,6 +43,8 @@ class DomainPair:
 
     Attributes:
         key: unique, stable: template, case, wording, voice.
+        template: its name.
+        slots: of the case.
         capability: id of the suite that asks such things.
         split: `TRAIN` or `HELD_OUT`.
         question: its words.
@@ -58,6 +60,8 @@ class DomainPair:
     """
 
     key: str
+    template: str
+    slots: Mapping[str, str] = field(hash=False)
     capability: str
     split: str
     question: str
@@ -127,6 +131,8 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
         tone = case.tone or _any_tone(number, own_pitch=bool(case.asker))
         yield DomainPair(
             key=f"{name}/{asker.name}",
+            template=template.name,
+            slots=case.slots,
             capability=template.capability,
             split=split.name,
             question=question,

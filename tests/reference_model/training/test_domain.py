@@ -83,7 +83,7 @@ def test_only_a_mans_voice_asks_where_the_answer_is_a_man(pairs):
 
 
 def test_who_asks_for_the_tone_of_the_question_uses_it(pairs):
-    asked = [pair for pair in pairs if pair.key.startswith(("mood", "pace"))]
+    asked = [pair for pair in pairs if pair.template in ("mood", "pace")]
     paces = {pair.answer: {other.rate for other in asked if other.answer == pair.answer} for pair in asked}
     assert {answer: len(rates) for answer, rates in paces.items()} == dict.fromkeys(
         ("You sound happy.", "You sound sad.", "You speak fast.", "You speak slowly."), 1
