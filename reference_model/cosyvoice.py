@@ -37,6 +37,9 @@ def _plain(loader: _PlainLoader, suffix: str, node: yaml.Node) -> Any:
     return _Reference(value) if suffix == "ref" and isinstance(value, str) else value
 
 
+_MAX_DEPTH = 32
+
+
 class _Reference(str):
     """The text of a `!ref`, such as `<sample_rate>`."""
 
@@ -58,12 +61,22 @@ def read_plain_yaml(text: str) -> dict[str, Any]:
     {'seed': None}
     """
     try:
+        _refuse_tricks(text)
         values = yaml.load(text, _PlainLoader)  # a SafeLoader whose tags build plain values only
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise WeightsError(f"not yaml: {error}") from error
     if not isinstance(values, dict):
         raise WeightsError(f"the top level is {type(values).__name__}, must be a mapping")
     return {str(key): _resolve(value, values) for key, value in values.items()}
+
+
+def _refuse_tricks(text: str) -> None:
+    """Names for values make a few lines stand for billions of them; deep nesting overruns the stack."""
+    depth = 0
+    for event in yaml.parse(text, _PlainLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if getattr(event, "anchor", None) is not None or depth > _MAX_DEPTH:
+            raise ValueError(f"it holds anchors, or lies more than {_MAX_DEPTH} deep; no published file does")
 
 
 def _resolve(value: Any, top: Mapping[str, Any]) -> Any:

@@ -96,6 +96,8 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = data[position]
+        if shift > 63:
+            raise ValueError(f"not a sentencepiece model: no end of the number at byte {position}")
         value |= (byte & 0x7F) << shift
         position, shift = position + 1, shift + 7
         if byte < 0x80:

@@ -58,7 +58,7 @@ def read_index(folder: Path) -> dict[str, StoredTensor]:
     index_path = folder / INDEX_NAME
     promised: dict[str, str] = {}
     if index_path.is_file():
-        promised = json.loads(index_path.read_text("utf-8"))["weight_map"]
+        promised = _read_weight_map(index_path)
         paths = [folder / name for name in sorted(set(promised.values()))]
     else:
         paths = sorted(folder.glob("*.safetensors"))
@@ -77,6 +77,17 @@ def read_index(folder: Path) -> dict[str, StoredTensor]:
     faults += [f"{name} lacks {key}, which the index puts there" for key, name in promised.items() if key not in stored]
     raise_faults(faults, source=str(folder))
     return stored
+
+
+def _read_weight_map(path: Path) -> dict[str, str]:
+    """File names by key, from the index of a sharded checkpoint."""
+    try:
+        names = json.loads(path.read_text("utf-8"))["weight_map"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise WeightsError(f"{path} is no index of shards: {type(error).__name__}: {error}") from error
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise WeightsError(f"{path} is no index of shards: weight_map must name a file for every key")
+    return names
 
 
 def _read_header(path: Path) -> dict[str, StoredTensor]:

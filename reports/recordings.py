@@ -19,9 +19,11 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from aqaa_eval.core.audio import read_audio
-from aqaa_eval.core.errors import AudioError
+from aqaa_eval.core.audio import MAX_FILE_BYTES, read_audio
+from aqaa_eval.core.errors import AudioError, DataError
+from aqaa_eval.core.inside import below
 from aqaa_eval.core.ogg import encode_opus
+from aqaa_eval.core.plain_file import read_plain
 
 MAX_EMBEDDED_BYTES = 25_000_000
 MAX_LOSSLESS_BYTES = 3_000_000
@@ -108,9 +110,7 @@ def _draw(folder: Path, name: str) -> Recording:
     if not linked.source:
         return linked
     try:
-        audio = read_audio((folder / name).read_bytes(), name=name)
-    except OSError as error:
-        return Recording(source="", problem=f"{name}: cannot be read ({error.strerror})")
+        audio = read_audio(folder / name, name=name)
     except AudioError as error:
         return Recording(source="", problem=str(error))
     return replace(linked, duration_s=audio.duration_s, waveform=waveform_path(audio.samples))
@@ -127,10 +127,10 @@ def _encoded(
 
 
 def _encode(folder: Path, name: str, lossless: bool) -> _Encoded | Recording:
-    if not _is_plain(name):
+    if not _is_inside(folder, name):
         return _linked(folder, name)
     try:
-        content = (folder / name).read_bytes()
+        content = read_plain(folder / name, max_bytes=MAX_FILE_BYTES)
         audio = read_audio(content, name=name)
     except OSError as error:
         return Recording(source="", problem=f"{name}: cannot be read ({error.strerror})")
@@ -157,7 +157,7 @@ def _embedded(encoded: _Encoded) -> Recording:
 
 
 def _linked(folder: Path, name: str) -> Recording:
-    if not _is_plain(name):
+    if not _is_inside(folder, name):
         return Recording(source="", problem=f"{name!r} is not a plain file name, so it is not opened")
     if not (folder / name).is_file():
         return Recording(source="", problem=f"{name}: no such file in the run's audio folder")
@@ -165,12 +165,16 @@ def _linked(folder: Path, name: str) -> Recording:
 
 
 def _size(folder: Path, name: str) -> int:
-    return (folder / name).stat().st_size if _is_plain(name) and (folder / name).is_file() else 0
+    return (folder / name).stat().st_size if _is_inside(folder, name) and (folder / name).is_file() else 0
 
 
-def _is_plain(name: str) -> bool:
-    """A run folder may come from anyone: a name must not lead out of it."""
-    return bool(name) and name not in {".", ".."} and not {"/", "\\", "\0"} & set(name)
+def _is_inside(folder: Path, name: str) -> bool:
+    """A run folder may come from anyone: neither a name nor a link must lead out of it."""
+    try:
+        below(folder, name)
+    except DataError:
+        return False
+    return "/" not in name
 
 
 def waveform_path(samples: NDArray[np.float32]) -> str:

@@ -20,11 +20,14 @@ from aqaa_eval.adapters.fake_performed import Stage, oracle, random_answer
 from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Query, Response, Timing
 from aqaa_eval.core.audio import Audio, read_audio
-from aqaa_eval.core.errors import DataError, ModelError, UnknownName, UsageError
+from aqaa_eval.core.errors import AudioError, DataError, ModelError, UnknownName, UsageError
+from aqaa_eval.core.inside import below
+from aqaa_eval.core.plain_file import read_plain_text
 
 if TYPE_CHECKING:
     from aqaa_eval.core.runspec import OptionValue
 
+MAX_SCRIPT_BYTES = 1 << 28
 _TIMING = Timing(first_audio_s=0.1, total_s=0.5)
 
 
@@ -145,17 +148,19 @@ def read_script(path: Path) -> dict[str, Response]:
     """
     answers: dict[str, Response] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_plain_text(path, max_bytes=MAX_SCRIPT_BYTES).splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); fake:scripted:FILE takes JSON lines") from error
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-            audio = read_audio(path.parent / row["audio"]) if row.get("audio") else None
+            audio = read_audio(below(path.parent, row["audio"])) if row.get("audio") else None
             first = row.get("first_audio_s", _TIMING.first_audio_s)
             timing = Timing(first_audio_s=first, total_s=float(row.get("total_s", _TIMING.total_s)))
             answers[row["key"]] = Response(audio=audio, text=row.get("text"), timing=timing)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (AudioError, DataError) as error:
+            raise DataError(f"{path}:{number}: {error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise DataError(f"{path}:{number}: not an answer: {type(error).__name__} {error}") from error
     return answers
 

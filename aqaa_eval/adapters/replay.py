@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aqaa_eval.adapters.options import refuse_unknown
+from aqaa_eval.core.answers import MAX_TEXT_CHARACTERS
 from aqaa_eval.core.attempt import Query, Response, Timing
-from aqaa_eval.core.audio import read_audio
+from aqaa_eval.core.audio import MAX_FILE_BYTES, read_audio
 from aqaa_eval.core.errors import AudioError, DataError, ModelError
+from aqaa_eval.core.inside import below
+from aqaa_eval.core.plain_file import read_plain_text
 
 if TYPE_CHECKING:
     from aqaa_eval.core.runspec import OptionValue
@@ -68,7 +71,7 @@ class ReplayModel:
         """
         try:
             response = self.lookup(query.key) or self.lookup(first_repeat(query.key))
-        except AudioError as error:
+        except (AudioError, DataError) as error:
             raise ModelError(f"{self.identity}: the answer to {query.key} cannot be read: {error}") from error
         if response is None:
             raise ModelError(f"{self.identity} holds no answer to {query.key}")
@@ -92,26 +95,36 @@ class _FolderLookup:
 
     def __call__(self, key: str) -> Response | None:
         sample, _, turn = key.rpartition("#")
-        stem = self.folder / sample / f"turn{turn}"
-        if not stem.resolve().is_relative_to(self.folder.resolve()):
+        stem = f"{sample}/turn{turn}"
+        sound = next((path for suffix in SUFFIXES if (path := self._find(stem + suffix))), None)
+        words = self._find(f"{stem}.txt")
+        if sound is None and words is None:
             return None
-        sound = next((path for path in map(stem.with_suffix, SUFFIXES) if path.is_file()), None)
-        words = stem.with_suffix(".txt")
-        text = words.read_text(encoding="utf-8").strip() if words.is_file() else None
-        if sound is None and text is None:
-            return None
+        text = _read_text(words).strip() if words else None
         audio = read_audio(sound) if sound else None
-        return Response(audio=audio, text=text, timing=_read_timing(stem.with_suffix(".json")))
+        return Response(audio=audio, text=text, timing=_read_timing(self._find(f"{stem}.json")))
+
+    def _find(self, name: str) -> Path | None:
+        """The file of that name if there is one; raises `DataError` if it lies outside."""
+        path = below(self.folder, name)
+        return path if path.is_file() else None
 
 
-def _read_timing(path: Path) -> Timing:
-    if not path.is_file():
+def _read_text(path: Path) -> str:
+    try:
+        return read_plain_text(path, max_bytes=4 * MAX_TEXT_CHARACTERS)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _read_timing(path: Path | None) -> Timing:
+    if path is None:
         return Timing(first_audio_s=None, total_s=0.0)
     try:
-        times = json.loads(path.read_text(encoding="utf-8"))
+        times = json.loads(_read_text(path))
         first = times.get("first_audio_s")
         return Timing(first_audio_s=None if first is None else float(first), total_s=float(times["total_s"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ModelError(f'{path}: must be {{"first_audio_s": 0.4, "total_s": 2.1}} ({error})') from error
 
 
@@ -128,10 +141,16 @@ def _answer_files(folder: Path) -> list[Path]:
 def _hash_of_files(folder: Path, files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
-        digest.update(
-            f"{path.relative_to(folder).as_posix()}:{hashlib.sha256(path.read_bytes()).hexdigest()};".encode()
-        )
+        digest.update(f"{path.relative_to(folder).as_posix()}:{_hash_of_file(path)};".encode())
     return digest.hexdigest()[:8]
+
+
+def _hash_of_file(path: Path) -> str:
+    n_bytes = path.stat().st_size
+    if n_bytes > MAX_FILE_BYTES:  # it is refused when it is asked for
+        return f"{n_bytes} bytes"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hash_of_run(folder: Path) -> str:

@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 from aqaa_eval.core.audio import Audio, encode_audio, read_audio
-from aqaa_eval.core.errors import DataError
+from aqaa_eval.core.errors import AudioError, DataError
+from aqaa_eval.core.inside import below
 from aqaa_eval.core.sample import AudioFile
 
 
@@ -37,8 +38,15 @@ class AudioStore:
         return name
 
     def get(self, name: str) -> Audio:
-        """Read a stored file."""
-        return read_audio(self._folder / name, name=name)
+        """Read a stored file.
+
+        Raises:
+            AudioError: missing, malformed, or not in this folder: a run may come from anyone.
+        """
+        try:
+            return read_audio(below(self._folder, name), name=name)
+        except DataError as error:
+            raise AudioError(str(error)) from error
 
     def _write(self, name: str, encoded: bytes, *, durable: bool) -> None:
         path = self._folder / name

@@ -6,7 +6,6 @@ Nothing is unpickled beyond tensors (`weights_only=True`, `allow_pickle=False`).
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from aqaa_eval.reference_model.config import LinguisticConfig
 from aqaa_eval.reference_model.tokenizer.errors import WeightsError
 from aqaa_eval.reference_model.tokenizer.fbank import N_FEATURES
 from aqaa_eval.reference_model.tokenizer.linguistic import LinguisticEncoder
+from aqaa_eval.reference_model.weight_files import load_torch_file
 
 _PREFIX = "encoder."
 
@@ -32,8 +32,7 @@ def load_linguistic(path: Path, config: LinguisticConfig | None = None) -> Lingu
     Raises:
         WeightsError: keys or shapes do not fit; all are listed.
     """
-    stored = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    state = stored.get("state_dict", stored)
+    state = load_torch_file(path)
     weights = {key.removeprefix(_PREFIX): value for key, value in state.items() if key.startswith(_PREFIX)}
     with torch.device("meta"):
         encoder = LinguisticEncoder(config or LinguisticConfig())
@@ -67,7 +66,10 @@ def load_codebook(path: Path, config: LinguisticConfig | None = None) -> Tensor:
         WeightsError: the array has another shape or holds something else than finite floats.
     """
     config = config or LinguisticConfig()
-    array = np.load(path, allow_pickle=False)
+    try:
+        array = np.load(path, allow_pickle=False, mmap_mode="r")  # mapped: a header cannot ask for more than there is
+    except (ValueError, EOFError, OSError) as error:
+        raise WeightsError(f"{path} is no plain .npy file: {str(error).splitlines()[0]}") from error
     if array.shape != (config.n_codes, config.dim) or array.dtype.kind != "f" or not np.isfinite(array).all():
         raise WeightsError(
             f"{path} holds {array.dtype} {array.shape}; the centroids are finite floats {(config.n_codes, config.dim)}"

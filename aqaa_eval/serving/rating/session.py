@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aqaa_eval.core.errors import DataError, UsageError
+from aqaa_eval.core.inside import below
 from aqaa_eval.core.runlog import AttemptLog, RunLog
 
 COLUMNS = ("rater", "run", "suite", "sample", "repeat", "turn", "metric", "rating")
@@ -68,14 +69,21 @@ class Task:
         return self.run, self.attempt.suite, self.attempt.sample, str(self.attempt.repeat)
 
     def sound(self, side: int, turn: int) -> Path | None:
-        """Recording of an answer; None if nothing was said."""
+        """Recording of an answer; None if nothing was said, or if it lies outside of the run."""
         name = self.sides[side].turns[turn].audio
-        return self.folders[side] / "audio" / name if name else None
+        return _recording(self.folders[side], name)
 
     def question(self, turn: int) -> Path | None:
-        """Recording of a question; None for a written one."""
+        """Recording of a question; None for a written one, or if it lies outside of the run."""
         name = self.attempt.turns[turn].question.audio
-        return self.folders[0] / "audio" / name if name else None
+        return _recording(self.folders[0], name)
+
+
+def _recording(run: Path, name: str | None) -> Path | None:
+    try:
+        return below(run / "audio", name) if name else None
+    except DataError:  # a run may come from anyone
+        return None
 
 
 def make_tasks(runs: Mapping[str, RunLog], settings: SessionSettings) -> list[Task]:
