@@ -44,22 +44,49 @@ def build(argument: str, options: Mapping[str, OptionValue]) -> ReferenceModel:
         model = load(name).to(option(options, "device", "cpu"))
     except (ValueError, OSError, KeyError, RuntimeError) as error:
         raise UsageError(f"--model reference:{name}: {error}") from error
-    settings = "".join(f",{key}={value}" for key, value in sorted(options.items()))
-    return ReferenceModel(model, identity=f"reference:{name}@{model.fingerprint()}{settings}", options=options)
+    return ReferenceModel(model, name=f"reference:{name}@{model.fingerprint()}", options=options)
+
+
+def layout_settings(layout: str) -> dict[str, OptionValue]:
+    """The settings that make it answer in a layout.
+
+    Raises:
+        UsageError: there is no such layout.
+
+    >>> layout_settings("6:50")
+    {'layout': 'interleave_6_50'}
+    """
+    from aqaa_eval.reference_model.layout import parse_layout
+
+    try:
+        return {"layout": parse_layout(layout).name}
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 class ReferenceModel:
     """Step-Audio-AQAA behind the harness's interface."""
 
-    def __init__(self, model: StepAudioAQAA, *, identity: str, options: Mapping[str, OptionValue]) -> None:
+    def __init__(self, model: StepAudioAQAA, *, name: str, options: Mapping[str, OptionValue]) -> None:
         self._model = model
-        self._identity = identity
+        self._name = name
         self._options = options
 
     @property
     def identity(self) -> str:
         """Name, hash of the weights and settings."""
-        return self._identity
+        return self._name + "".join(f",{key}={value}" for key, value in sorted(self._options.items()))
+
+    def with_settings(self, options: Mapping[str, OptionValue]) -> ReferenceModel:
+        """The same weights, in memory once, under other settings.
+
+        Raises:
+            UsageError: an unknown setting, or another device.
+        """
+        refuse_unknown("reference", options, _SETTINGS)
+        if option(options, "device", "cpu") != option(self._options, "device", "cpu"):
+            raise UsageError("the weights lie on one device: give every arm the same device")
+        return ReferenceModel(self._model, name=self._name, options=options)
 
     def answer(self, query: Query) -> Response:
         """Answer in text and speech, streamed.

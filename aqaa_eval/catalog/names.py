@@ -26,6 +26,8 @@ class Entry:
         hub: repository whose files are needed unless a path is given; downloaded at the first use.
         limit: of a model, the setting that ends an answer which takes too long.
         is_stored: of a model, whether it gives answers that were stored for other questions.
+        layouts: of a model that can switch output layouts, those that an ablation compares unless told otherwise.
+        layout_settings: of such a model, "module:object" that gives the settings of a layout.
     """
 
     target: str
@@ -36,6 +38,8 @@ class Entry:
     hub: str = ""
     limit: str = ""
     is_stored: bool = False
+    layouts: tuple[str, ...] = ()
+    layout_settings: str = ""
 
 
 MODELS: Mapping[str, Entry] = {
@@ -43,6 +47,8 @@ MODELS: Mapping[str, Entry] = {
         target="aqaa_eval.adapters.reference:build",
         about="Step-Audio-AQAA, the bundled implementation",
         usage="reference:tiny-random, reference:/path/to/checkpoint",
+        layouts=("audio_only", "text_to_audio", "interleave_10_15"),
+        layout_settings="aqaa_eval.adapters.reference:layout_settings",
     ),
     "cascade": Entry(
         target="aqaa_eval.adapters.cascade:build",
@@ -64,6 +70,8 @@ MODELS: Mapping[str, Entry] = {
         usage="qwen2.5-omni, qwen2.5-omni:/path/to/checkpoint",
         packages=("transformers",),
         hub="Qwen/Qwen2.5-Omni-7B",
+        layouts=("text_only", "text_and_audio"),
+        layout_settings="aqaa_eval.adapters.qwen_omni:layout_settings",
     ),
     "qwen3-omni": Entry(
         target="aqaa_eval.adapters.qwen_omni:build_qwen3",
@@ -71,6 +79,8 @@ MODELS: Mapping[str, Entry] = {
         usage="qwen3-omni, qwen3-omni:/path/to/checkpoint",
         packages=("transformers",),
         hub="Qwen/Qwen3-Omni-30B-A3B-Instruct",
+        layouts=("text_only", "text_and_audio"),
+        layout_settings="aqaa_eval.adapters.qwen_omni:layout_settings",
     ),
     "command": Entry(
         target="aqaa_eval.adapters.command:build",

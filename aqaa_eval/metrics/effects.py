@@ -196,7 +196,7 @@ def decide(effect: Effect, *, smallest: float, higher_is_better: bool, n_compari
         higher_is_better: of the measure.
         n_comparisons: of the measure, for how many more conversations Holm asks for.
     """
-    gain = effect.difference if higher_is_better else _turned(effect.difference)
+    gain = effect.difference if higher_is_better else turned(effect.difference)
     n_more = None
     if gain.value is None:
         verdict = Verdict.NOT_MEASURED
@@ -209,7 +209,8 @@ def decide(effect: Effect, *, smallest: float, higher_is_better: bool, n_compari
     return Decision(verdict=verdict, gain=gain, n=gain.n_clusters, n_more=n_more)
 
 
-def _turned(estimate: Estimate) -> Estimate:
+def turned(estimate: Estimate) -> Estimate:
+    """The same difference, held the other way round."""
     value, low, high = (None if bound is None else -bound for bound in (estimate.value, estimate.high, estimate.low))
     return replace(estimate, value=value, low=low, high=high)
 

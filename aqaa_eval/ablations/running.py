@@ -1,0 +1,112 @@
+"""Arms as runs: each is an ordinary run folder, `OUT/arms/NAME`, that every other verb reads too.
+
+Arms that ask the same of the same model, and differ in the ear or the judge only, share one set of answers: the later
+folder holds links to the sound and the records of the first. What language models said lies in one file for all arms.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from aqaa_eval.ablations.design import Arm
+from aqaa_eval.ablations.findings import Measured
+from aqaa_eval.ablations.measures import values_of
+from aqaa_eval.core.runlog import RunLog
+from aqaa_eval.core.runspec import RunSpec
+from aqaa_eval.engine.folder import ANSWER_FIELDS, RunFolder
+from aqaa_eval.engine.load import load_run
+from aqaa_eval.engine.run import RunRequest
+from aqaa_eval.reports.ablation import Measure
+from aqaa_eval.reports.summary import summarise
+
+ARMS = "arms"
+
+
+class Workshop(Protocol):
+    """Makes what a run needs; injected, because only the catalogue knows names. Equal parts are made once."""
+
+    def request(self, spec: RunSpec, folder: RunFolder) -> RunRequest:
+        """The run of a spec, into that folder.
+
+        Raises:
+            UsageError, MissingWeights: a part cannot be had; the message says what to do.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an arm lies.
+
+    Attributes:
+        arm: of the ablation.
+        folder: its run folder.
+        owner: name of the arm whose answers it shares; its own name if it is the first to ask.
+    """
+
+    arm: Arm
+    folder: RunFolder
+    owner: str
+
+
+def place_arms(arms: Sequence[Arm], out: Path) -> list[Place]:
+    """A run folder for every arm that answers conversations, with links where arms share their answers.
+
+    Raises:
+        UsageError: the place cannot be written.
+    """
+    owners: dict[str, str] = {}
+    places = []
+    for arm in arms:
+        if arm.spec is None:
+            continue
+        owner = owners.setdefault(_asked(arm.spec), arm.name)
+        folder = RunFolder(out / ARMS / arm.name)
+        if owner != arm.name:
+            _link(folder, RunFolder(out / ARMS / owner))
+        folder.create()
+        places.append(Place(arm=arm, folder=folder, owner=owner))
+    return places
+
+
+def _asked(spec: RunSpec) -> str:
+    """What decides the answers, as text."""
+    return repr([spec.python, *(getattr(spec, name) for name in ANSWER_FIELDS)])
+
+
+def _link(folder: RunFolder, owner: RunFolder) -> None:
+    folder.path.mkdir(parents=True, exist_ok=True)
+    for mine, theirs in ((folder.audio, owner.audio), (folder.database, owner.database)):
+        if not mine.is_symlink() and not mine.exists():
+            mine.symlink_to(os.path.relpath(theirs, folder.path))
+
+
+def read_arms(places: Sequence[Place], measures: Sequence[Measure], out: Path) -> Measured:
+    """The values of all arms, from their run folders."""
+    logs = {place.arm.name: load_run(place.folder.path) for place in places}
+    return Measured(
+        values={measure.key: {name: values_of(log, measure) for name, log in logs.items()} for measure in measures},
+        places={place.arm.name: place.folder.path.relative_to(out).as_posix() for place in places},
+        suites={name: _suites(log) for name, log in logs.items()},
+        notes=tuple(_notes(logs)),
+        is_complete=all(summarise(log).is_complete for log in logs.values()),
+    )
+
+
+def _suites(log: RunLog) -> Mapping[str, object]:
+    return {row.suite: row.metrics["mos"] for row in summarise(log).suites if "mos" in row.metrics}
+
+
+def _notes(logs: Mapping[str, RunLog]) -> list[str]:
+    """Failures of the arms: an arm that often fails has fewer values, and those are its better answers."""
+    notes = []
+    for name, log in logs.items():
+        failures = summarise(log).overall.failures
+        if failures:
+            told = ", ".join(f"{n} {str(kind).replace('_', ' ')}" for kind, n in failures.items())
+            notes.append(f"{name}: {told}, of {sum(len(attempt.turns) for attempt in log.attempts)} turns")
+    return notes
