@@ -15,9 +15,9 @@ from aqaa_eval.core.runlog import Manifest, RunLog
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.engine.executors.local import LocalExecutor
 from aqaa_eval.engine.folder import RunFolder
-from aqaa_eval.engine.pipeline import REDONE, Tools, Work
 from aqaa_eval.engine.run import Outcome, RunRequest
 from aqaa_eval.engine.run import run as drive
+from aqaa_eval.engine.work import REDONE, Tools, Work
 
 _VERSIONED = ("aqaa-eval", "numpy", "soundfile", "soxr", "torch", "transformers", "openai-whisper", "onnxruntime")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from aqaa_eval.core.attempt import Attempt, Query, Response, Score, Transcript
 from aqaa_eval.core.audio import Audio
@@ -105,21 +105,39 @@ class Suite(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)  # slots would break `Stage[Job](...)` on Python 3.11
+class Stage(Generic[JobT]):
+    """One step that every job passes.
+
+    Attributes:
+        name: "generate", "transcribe" or "judge".
+        work: takes up to `batch` jobs and gives the same ones on, in order; it never raises for a bad job.
+        width: batches that it may be given at once.
+        batch: jobs that it likes to take together.
+    """
+
+    name: str
+    work: Callable[[Sequence[JobT]], Sequence[JobT]]
+    width: int = 1
+    batch: int = 1
+
+
 class Executor(Protocol[JobT]):
     """Runs jobs through stages that overlap."""
 
     def run(
         self,
         jobs: Iterable[JobT],
-        stages: Sequence[Callable[[JobT], JobT]],
+        stages: Sequence[Stage[JobT]],
         *,
         done: Callable[[Sequence[tuple[int, JobT]]], None],
         stopping: Callable[[], bool],
-        widths: Sequence[int] | None = None,
+        size_of: Callable[[JobT], int],
     ) -> None:
-        """Put every job through the stages in order; `widths` says how many jobs a stage takes at once.
+        """Put every job through the stages in order.
 
-        Outcomes go to `done` in the caller's thread as (stage number, job); after `stopping` says yes no further job
-        is taken.
+        Outcomes go to `done` in the caller's thread as (stage number, job), those of one job in the order of its
+        stages; after `stopping` says yes no further job begins. `size_of` tells the bytes that a job holds after the
+        first stage.
         """
         ...

@@ -1,4 +1,4 @@
-"""The transcribing stage's ear: all answers of a conversation at once, and what is found wrong with them."""
+"""The transcribing stage's ear: answers of one or several conversations at once, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ from aqaa_eval.metrics.answer_language import wrong_language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """One answer that has sound."""
+
+    sample: Sample
+    attempt: TurnAttempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """Has answers transcribed.
 
@@ -25,30 +33,30 @@ class Listener:
     transcriber: Transcriber
     languages: Mapping[str, tuple[str, ...]]
 
-    def hear(self, sample: Sample, attempts: Sequence[TurnAttempt]) -> dict[int, Heard]:
-        """What is heard in each attempt, by turn; every attempt has sound.
+    def hear(self, spoken: Sequence[Spoken]) -> list[Heard]:
+        """What is heard in each answer, in order.
 
         An outage is a failed measurement, never an empty (or perfect) transcript. If the ear breaks on several at
         once, each is tried alone: one recording that it cannot bear does not cost the others theirs.
         """
-        if not attempts:
-            return {}
-        clips = [self._clip(sample, attempt) for attempt in attempts]
+        if not spoken:
+            return []
+        clips = [self._clip(one) for one in spoken]
         try:
             transcripts = self.transcriber.transcribe(clips)
             if len(transcripts) != len(clips):
                 raise ValueError(f"the transcriber gave {len(transcripts)} transcripts for {len(clips)} recordings")
         except Exception as error:
-            if len(attempts) > 1:
-                return {turn: heard for one in attempts for turn, heard in self.hear(sample, [one]).items()}
-            detail = f"{type(error).__name__}: {error}"
-            return {attempts[0].index: Heard(transcript=None, failure=Failure.ASR_FAILED, detail=detail)}
-        return {
-            attempt.index: _found(transcript, sample.turns[attempt.index].answer_language)
-            for attempt, transcript in zip(attempts, transcripts, strict=True)
-        }
+            if len(spoken) > 1:
+                return [heard for one in spoken for heard in self.hear([one])]
+            return [Heard(transcript=None, failure=Failure.ASR_FAILED, detail=f"{type(error).__name__}: {error}")]
+        return [
+            _found(transcript, one.sample.turns[one.attempt.index].answer_language)
+            for one, transcript in zip(spoken, transcripts, strict=True)
+        ]
 
-    def _clip(self, sample: Sample, attempt: TurnAttempt) -> Clip:
+    def _clip(self, spoken: Spoken) -> Clip:
+        sample, attempt = spoken.sample, spoken.attempt
         assert attempt.response is not None
         assert attempt.response.audio is not None
         # The language is not forced, not even where the item demands one: an answer in another would be hidden.

@@ -11,15 +11,16 @@ from types import FrameType
 from typing import Any, Protocol
 
 from aqaa_eval.core.failure import Failure
-from aqaa_eval.core.protocols import Executor, Suite
+from aqaa_eval.core.protocols import Executor, Stage, Suite
 from aqaa_eval.core.runlog import Manifest
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.engine.audio_store import AudioStore
 from aqaa_eval.engine.folder import RunFolder
-from aqaa_eval.engine.pipeline import BREAKS, Pipeline, Tools, Work, lacks_verdict
+from aqaa_eval.engine.pipeline import Pipeline, lacks_verdict
 from aqaa_eval.engine.plan import Job, find_not_run, make_plan
 from aqaa_eval.engine.records import KINDS, decode
 from aqaa_eval.engine.store import WHOLE, Store
+from aqaa_eval.engine.work import BREAKS, Tools, Work
 
 
 class Progress(Protocol):
@@ -100,10 +101,7 @@ def _drive(
     audio = AudioStore(request.folder.audio)
     pipeline = Pipeline(spec=request.spec, tools=request.tools, audio=audio)
     makers = makers_of(request.tools.model_identity, request.tools.asr_identity, request.tools.judge_maker)
-    stages = {"generate": pipeline.generate, "transcribe": pipeline.transcribe, "judge": pipeline.judge}
-    if request.tools.transcriber is None:
-        del stages["transcribe"]  # a thread that only hands on costs more than the rest of the engine
-    names = list(stages)
+    stages = _stages(pipeline, request.tools)
     todo: list[Job] = []
     for job in jobs:
         work = _resume(job, store, makers)
@@ -119,17 +117,15 @@ def _drive(
         audio.sync()
         store.commit(record for _, work in outcomes for record in work.fresh)
         for number, work in outcomes:
-            is_last = number == len(names) - 1
+            is_last = number == len(stages) - 1
             kinds = [*(turn.failure for turn in work.turns if turn.failure), *work.lost] if is_last else []
             failures.update(kinds)
             n_finished += is_last
-            progress.advance(names[number], kinds)
+            progress.advance(stages[number].name, kinds)
 
     with _first_interrupt_finishes() as stopping:
         works = (_resume(job, store, makers) for job in todo)
-        wide = {"generate": request.tools.model_width, "judge": request.tools.judge_width}
-        widths = [wide.get(name, 1) for name in names]
-        executor.run(works, list(stages.values()), done=commit, stopping=stopping, widths=widths)
+        executor.run(works, stages, done=commit, stopping=stopping, size_of=lambda work: work.n_bytes)
         interrupted = stopping()
     return Outcome(
         n_planned=len(jobs),
@@ -138,6 +134,14 @@ def _drive(
         failures=failures,
         interrupted=interrupted,
     )
+
+
+def _stages(pipeline: Pipeline, tools: Tools) -> list[Stage[Work]]:
+    generate = Stage(name="generate", work=pipeline.generate, width=tools.model_width, batch=tools.model_batch)
+    transcribe = Stage(name="transcribe", work=pipeline.transcribe, batch=tools.asr_batch)
+    judge = Stage(name="judge", work=pipeline.judge, width=tools.judge_width)
+    # A thread that only hands on costs more than the rest of the engine.
+    return [generate, transcribe, judge] if tools.transcriber is not None else [generate, judge]
 
 
 def makers_of(model: str, asr: str, judge: str) -> dict[str, str]:

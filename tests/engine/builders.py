@@ -20,8 +20,8 @@ from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.core.sample import AudioFile, Sample, Turn
 from aqaa_eval.engine.executors.local import LocalExecutor
 from aqaa_eval.engine.folder import RunFolder
-from aqaa_eval.engine.pipeline import Tools
 from aqaa_eval.engine.run import Outcome, RunRequest, run
+from aqaa_eval.engine.work import Tools
 
 
 def tone(frequency_hz: float, *, duration_s: float = 0.3, sample_rate_hz: int = 16_000) -> Audio:

@@ -13,7 +13,7 @@ from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.protocols import Clip
 from aqaa_eval.core.sample import AudioFile, Sample, Turn
-from aqaa_eval.engine.hearing import Listener
+from aqaa_eval.engine.hearing import Listener, Spoken
 
 
 class Ear:
@@ -45,13 +45,13 @@ def _sample(*languages: str) -> Sample:
     return Sample(suite="gaming", id="g01", turns=turns)
 
 
-def _attempts(*durations_s: float) -> list[TurnAttempt]:
+def _spoken(sample: Sample, *durations_s: float) -> list[Spoken]:
     def attempt(index: int, duration_s: float) -> TurnAttempt:
         audio = Audio(samples=np.full(round(16_000 * duration_s), 0.1, np.float32), sample_rate_hz=16_000)
         response = Response(audio=audio, text=None, timing=Timing(first_audio_s=None, total_s=1.0))
         return TurnAttempt(index=index, response=response)
 
-    return [attempt(index, duration_s) for index, duration_s in enumerate(durations_s)]
+    return [Spoken(sample=sample, attempt=attempt(index, duration_s)) for index, duration_s in enumerate(durations_s)]
 
 
 def _listener(ear: Ear) -> Listener:
@@ -60,8 +60,8 @@ def _listener(ear: Ear) -> Listener:
 
 def test_all_turns_are_heard_at_once_with_the_likely_languages() -> None:
     ear = Ear(_heard())
-    heard = _listener(ear).hear(_sample("fr", "en"), _attempts(1.0, 2.0))
-    assert set(heard) == {0, 1}
+    heard = _listener(ear).hear(_spoken(_sample("fr", "en"), 1.0, 2.0))
+    assert len(heard) == 2
     [batch] = ear.batches
     assert [clip.languages for clip in batch] == [("fr", "en", "ja"), ("en", "ja")]
     assert [clip.language for clip in batch] == [None, None]  # never forced: that would hide a wrong language
@@ -69,7 +69,7 @@ def test_all_turns_are_heard_at_once_with_the_likely_languages() -> None:
 
 def test_a_recording_that_breaks_the_ear_costs_only_itself() -> None:
     ear = Ear(_heard(), breaks_at_s=2.0)
-    heard = _listener(ear).hear(_sample("en", "en", "en"), _attempts(1.0, 2.0, 3.0))
+    heard = _listener(ear).hear(_spoken(_sample("en", "en", "en"), 1.0, 2.0, 3.0))
     assert [heard[turn].failure for turn in range(3)] == [None, Failure.ASR_FAILED, None]
     assert heard[1].transcript is None
     assert heard[1].detail == "RuntimeError: out of memory"
@@ -81,7 +81,7 @@ def test_an_ear_that_loses_a_recording_has_failed() -> None:
         def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
             return []
 
-    [heard] = _listener(Forgetful(_heard())).hear(_sample("en"), _attempts(1.0)).values()
+    [heard] = _listener(Forgetful(_heard())).hear(_spoken(_sample("en"), 1.0))
     assert heard.failure is Failure.ASR_FAILED
     assert "0 transcripts for 1 recordings" in heard.detail
 
@@ -103,7 +103,7 @@ def test_an_ear_that_loses_a_recording_has_failed() -> None:
 def test_the_wrong_language_is_found_where_there_is_enough_to_tell(
     transcript: Transcript, asked: str, failure: Failure | None
 ) -> None:
-    [heard] = _listener(Ear(transcript)).hear(_sample(asked), _attempts(1.0)).values()
+    [heard] = _listener(Ear(transcript)).hear(_spoken(_sample(asked), 1.0))
     assert heard.failure is failure
     assert heard.transcript is transcript  # a flag on an answer; its words stay
     if failure is Failure.WRONG_LANGUAGE:
