@@ -34,6 +34,11 @@ class Aside:
         return tuple(replace(score, metric=self._renamed(score.metric)) for score in self._judge.judge(attempt))
 
     @property
+    def spent(self) -> str:
+        """The judge's."""
+        return str(getattr(self._judge, "spent", ""))
+
+    @property
     def account(self) -> str:
         """The judge's."""
         return str(getattr(self._judge, "account", ""))

@@ -67,6 +67,17 @@ class Usage:
         )
         return f"{told}, cost {self.cost:.4g}" if self.cost else told
 
+    def brief(self) -> str:
+        """A few words: the cost where prices are known, else the tokens; "" of nothing.
+
+        >>> Usage(n_prompt_tokens=900, n_reply_tokens=90).brief(), Usage(cost=0.0123).brief(), Usage().brief()
+        ('990 tokens', 'cost 0.0123', '')
+        """
+        if self.cost:
+            return f"cost {self.cost:.3g}"
+        n_tokens = self.n_prompt_tokens + self.n_reply_tokens
+        return f"{n_tokens:,} tokens" if n_tokens else ""
+
 
 class Purse:
     """Money for one command, shared by all judges. Used on one event loop only."""

@@ -29,6 +29,11 @@ class Calibrated:
         return tuple(self._laid(score) for score in self._judge.judge(attempt))
 
     @property
+    def spent(self) -> str:
+        """The judge's."""
+        return self._judge.spent
+
+    @property
     def account(self) -> str:
         """The judge's."""
         return self._judge.account

@@ -56,6 +56,12 @@ class ScoringChain:
         return (self._fused(attempt.sample.suite, scores), *scores)
 
     @property
+    def spent(self) -> str:
+        """The cost so far, in a few words; "" if no judge costs anything."""
+        found = (getattr(judge, "spent", "") for judge in self._judges)
+        return ", ".join(told for told in found if told)
+
+    @property
     def account(self) -> str:
         """What the judges took that costs money, in a line each; "" if none of them does."""
         found = (getattr(judge, "account", "") for judge in self._judges)

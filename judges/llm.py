@@ -142,6 +142,11 @@ class LlmJudge:
         return self._purse.usage
 
     @property
+    def spent(self) -> str:
+        """The cost so far, in a few words; at once."""
+        return self._purse.usage.brief()
+
+    @property
     def account(self) -> str:
         """What it took, and what became of the anchors, for people; waits for these."""
         told = self._loop.run(self._watch.finish()) if self._watch is not None else []
