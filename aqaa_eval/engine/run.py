@@ -73,6 +73,17 @@ def run(request: RunRequest, *, executor: Executor[Work], progress: Progress) ->
         UsageError: the folder belongs to another spec or process, or cannot be written.
         DataError: the store is damaged or the disk is full; all that was reported done is kept.
     """
+    with opened(request) as (jobs, store):
+        return _drive(request, jobs, store, executor, progress)
+
+
+@contextmanager
+def opened(request: RunRequest) -> Iterator[tuple[list[Job], Store]]:
+    """The run's folder, held against others and with its head written: the plan and the store.
+
+    Raises:
+        UsageError, DataError: as `run`.
+    """
     folder = request.folder
     folder.create()
     with folder.held():
@@ -80,17 +91,16 @@ def run(request: RunRequest, *, executor: Executor[Work], progress: Progress) ->
         if not request.only_stored:
             folder.refuse_other_data(request.manifest.suites)
         jobs = make_plan(request.spec, request.suites)
-        cards = {suite.card.id: suite.card for suite in request.suites}
         folder.write_head(
             spec=request.spec,
             manifest=request.manifest,
-            cards=cards,
+            cards={suite.card.id: suite.card for suite in request.suites},
             n_planned=len(jobs),
             not_run=find_not_run(request.spec, request.suites),
         )
         store = Store(folder.database)
         try:
-            return _drive(request, jobs, store, executor, progress)
+            yield jobs, store
         finally:
             store.close()
 
@@ -104,7 +114,7 @@ def _drive(
     stages = _stages(pipeline, request.tools)
     todo: list[Job] = []
     for job in jobs:
-        work = _resume(job, store, makers)
+        work = resume_job(job, store, makers)
         if not work.is_judged and (work.is_answered or not request.only_stored):
             todo.append(job)
     n_stored = len(jobs) - len(todo)
@@ -123,8 +133,8 @@ def _drive(
             n_finished += is_last
             progress.advance(stages[number].name, kinds)
 
-    with _first_interrupt_finishes() as stopping:
-        works = (_resume(job, store, makers) for job in todo)
+    with first_interrupt_finishes() as stopping:
+        works = (resume_job(job, store, makers) for job in todo)
         executor.run(works, stages, done=commit, stopping=stopping, size_of=lambda work: work.n_bytes)
         interrupted = stopping()
     return Outcome(
@@ -149,7 +159,7 @@ def makers_of(model: str, asr: str, judge: str) -> dict[str, str]:
     return {"ask": "", "generate": model, "transcribe": asr, "judge": judge}
 
 
-def _resume(job: Job, store: Store, makers: Mapping[str, str]) -> Work:
+def resume_job(job: Job, store: Store, makers: Mapping[str, str]) -> Work:
     """What is stored of a job. A turn that broke is asked again, and with it all that rests on it."""
     records = store.of_job(job.sample.suite, job.sample.id, job.repeat)
     stored = {(r.step, r.turn): decode(r.body, KINDS[r.step]) for r in records if r.maker == makers[r.step]}
@@ -178,7 +188,7 @@ def _without_lost_verdict(stored: dict[tuple[str, int], Any]) -> dict[tuple[str,
 
 
 @contextmanager
-def _first_interrupt_finishes() -> Iterator[Callable[[], bool]]:
+def first_interrupt_finishes() -> Iterator[Callable[[], bool]]:
     """The first Ctrl-C lets what is in flight finish; the second one leaves at once."""
     stopped = False
 
