@@ -53,7 +53,7 @@ def execute(
         spec=spec,
         suites=suites,
         tools=tools,
-        manifest=_manifest(identity, transcriber, judge, suites, _elsewhere(model)),
+        manifest=manifest_of(identity, transcriber, judge, suites, versions_elsewhere(model)),
         folder=folder,
         only_stored=model is None,
     )
@@ -62,10 +62,10 @@ def execute(
             executor: LocalExecutor[Work] = LocalExecutor()
             return drive(request, executor=executor, progress=progress)
     finally:
-        _close(judge, quiet=quiet)
+        close_judge(judge, quiet=quiet)
 
 
-def _close(judge: Judge, *, quiet: bool) -> None:
+def close_judge(judge: Judge, *, quiet: bool) -> None:
     """Let a judge go that holds servers and files, and tell what it took."""
     account = getattr(judge, "account", "")
     if account and not quiet:
@@ -75,15 +75,24 @@ def _close(judge: Judge, *, quiet: bool) -> None:
         close()
 
 
-def _elsewhere(model: SpeechModel | None) -> dict[str, str]:
+def versions_elsewhere(model: SpeechModel | None) -> dict[str, str]:
     """Versions in the interpreter that the model runs in, if that is not this one."""
     environment: dict[str, str] = getattr(model, "environment", {})
     return {f"{name}, of the model": version for name, version in environment.items()}
 
 
-def _manifest(
+def manifest_of(
     model: str, transcriber: Transcriber | None, judge: Judge, suites: list[Suite], versions: dict[str, str]
 ) -> Manifest:
+    """What measures a run, and what made it.
+
+    Args:
+        model: identity of the model.
+        transcriber: None if there is none.
+        judge: the scoring chain.
+        suites: of the run.
+        versions: beside those of this interpreter.
+    """
     from aqaa_eval.metrics.normaliser import NORMALISER_VERSION
 
     return Manifest(
