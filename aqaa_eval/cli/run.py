@@ -94,7 +94,7 @@ def run(
         "judge_options": parse_options(judge_set, base_url=judge_url),
         "asr_options": parse_options(asr_set, base_url=asr_url),
     }
-    spec = _with_defaults(make_spec(flags, config), given={name for name, value in flags.items() if value is not None})
+    spec = with_machine_defaults(make_spec(flags, config), given={name for name, value in flags.items() if value is not None})
     suites = catalog.suites_of(spec, strict=strict)
     tell_not_run(spec, suites, strict=strict)
     if dry_run:
@@ -113,7 +113,7 @@ def run(
     raise typer.Exit(int(code))
 
 
-def _with_defaults(spec: RunSpec, *, given: set[str]) -> RunSpec:
+def with_machine_defaults(spec: RunSpec, *, given: set[str]) -> RunSpec:
     """Defaults that depend on the machine; what was left out for want of weights is said."""
     from aqaa_eval import catalog
 
