@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aqaa_eval.core.errors import UsageError
+from aqaa_eval.core.retry_after import retry_after_s
 from aqaa_eval.judges.levels import TokenChoice, expected_levels
-from aqaa_eval.judges.retry import read_retry_after
 from aqaa_eval.judges.sound import Sound, with_sounds
 from aqaa_eval.judges.verdict import ReplyForm
 from aqaa_eval.judges.wire import HttpReply, NoAnswer, Wire, make_wire
@@ -185,7 +185,7 @@ class ChatEndpoint:
         raise Unreachable(
             f"the judge's server answered {reply.status}: {message[:200]}",
             is_final=reply.status < 500 and reply.status not in RETRYABLE,
-            retry_after_s=read_retry_after(reply.headers.get("retry-after")),
+            retry_after_s=retry_after_s(reply.headers),
         )
 
     def _body(self, call: Call) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,22 +46,3 @@ class RetryPolicy:
         draw = int.from_bytes(hashlib.sha256(f"{key}#{attempt}".encode()).digest()[:4], "big") / 2**32
         jittered_s = ceiling_s * (0.5 + 0.5 * draw)
         return jittered_s if asked_s is None else asked_s + jittered_s
-
-
-def read_retry_after(value: str | None) -> float | None:
-    """Seconds to wait by a Retry-After header: a number or a date; None if there is none, or it makes no sense.
-
-    >>> read_retry_after("2.5"), read_retry_after(None), read_retry_after("soon")
-    (2.5, None, None)
-    """
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, until.timestamp() - time.time())

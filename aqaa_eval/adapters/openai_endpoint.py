@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from aqaa_eval.adapters.options import option
 from aqaa_eval.core.errors import ModelError, ModelTimeout, UsageError
+from aqaa_eval.core.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     from aqaa_eval.core.runspec import OptionValue
@@ -286,23 +286,17 @@ def _wait_s(number: int, asked_s: float | None) -> float:
     return longest_s * random.uniform(0.5, 1.0)
 
 
-def retry_after_s(headers: Any) -> float | None:
-    """What a busy server asks for, from `retry-after-ms` or `Retry-After` in seconds or as a date; None if nothing.
+def reported(error: object) -> Exception:
+    """An error that a server tells within a reply or a stream, as `Retryable` or as a `ModelError`.
 
-    >>> retry_after_s({"retry-after": "2"}), retry_after_s({"retry-after-ms": "250"}), retry_after_s({})
-    (2.0, 0.25, None)
+    >>> type(reported({"message": "busy", "type": "server_error"})).__name__, str(reported("no GPU"))
+    ('Retryable', 'the server reports an error: no GPU')
     """
-    try:
-        if headers.get("retry-after-ms"):
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        value = headers.get("retry-after")
-        if not value:
-            return None
-        if value.strip().replace(".", "", 1).isdigit():
-            return float(value)
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
+    told = error if isinstance(error, Mapping) else {"message": error}
+    code, kind = told.get("code"), told.get("type")
+    message = f"the server reports an error: {told.get('message') or code or kind or 'without a word on it'}"
+    may_pass = kind in ("server_error", "overloaded_error") or code == "rate_limit_exceeded"
+    return Retryable(message) if may_pass or (isinstance(code, int) and code in BUSY) else ModelError(message)
 
 
 @contextmanager

@@ -28,13 +28,15 @@ from aqaa_eval.adapters.openai_endpoint import (
     Meter,
     Retryable,
     read_endpoint,
-    retry_after_s,
+    reported,
 )
+from aqaa_eval.adapters.openai_reply import read_event
 from aqaa_eval.adapters.openai_request import UNTOLD
 from aqaa_eval.adapters.options import option, refuse_unknown
 from aqaa_eval.core.attempt import Finish, Message, Query, Response, Timing
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import ModelError, UsageError
+from aqaa_eval.core.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -139,7 +141,7 @@ class OpenAIRealtimeModel:
             while not heard.is_done:
                 message = connection.recv(timeout=meter.left_s)
                 meter.spend(len(message))
-                heard.take(_event(message), at_s=time.perf_counter() - start)
+                heard.take(read_event(message), at_s=time.perf_counter() - start)
             total_s = time.perf_counter() - start
         return heard.response(total_s=total_s)
 
@@ -186,12 +188,12 @@ def _item(message: Message) -> dict[str, Any]:
     elif message.audio is None:
         content = {"type": "input_text", "text": message.text or ""}
     else:
-        content = {"type": "input_audio", "audio": _pcm(message.audio, DEFAULT_RATE_HZ)}
+        content = {"type": "input_audio", "audio": base64.b64encode(_pcm(message.audio, DEFAULT_RATE_HZ)).decode()}
     return {"type": "message", "role": message.role, "content": [content]}
 
 
-def _pcm(audio: Audio, rate_hz: int) -> str:
-    return base64.b64encode(audio.resampled(rate_hz).pcm16.astype("<i2").tobytes()).decode()
+def _pcm(audio: Audio, rate_hz: int) -> bytes:
+    return audio.resampled(rate_hz).pcm16.astype("<i2").tobytes()
 
 
 def _one_question(query: Query, model: str) -> Iterator[dict[str, Any]]:
@@ -202,23 +204,13 @@ def _one_question(query: Query, model: str) -> Iterator[dict[str, Any]]:
         )
     if query.question.audio is None:
         raise ModelError("vllm-omni's realtime dialect takes spoken questions only")
-    samples = query.question.audio.resampled(VLLM_INPUT_RATE_HZ).pcm16.astype("<i2").tobytes()
+    samples = _pcm(query.question.audio, VLLM_INPUT_RATE_HZ)
     yield {"type": "session.update", "model": model}
     yield {"type": "input_audio_buffer.commit", "final": False}
     for offset in range(0, len(samples), APPEND_BYTES):
         piece = base64.b64encode(samples[offset : offset + APPEND_BYTES]).decode()
         yield {"type": "input_audio_buffer.append", "audio": piece}
     yield {"type": "input_audio_buffer.commit", "final": True}
-
-
-def _event(message: str | bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(message)
-    except ValueError as error:
-        raise ModelError(f"an event of the server is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"an event of the server is a JSON {type(value).__name__}, not an object")
-    return value
 
 
 @dataclass(slots=True, kw_only=True)
@@ -251,7 +243,7 @@ class _Heard:
         elif kind == "transcription.done" and event.get("text"):
             self._words = [str(event["text"])]
         elif kind == "error":
-            raise _refusal(event.get("error"))
+            raise reported(event.get("error"))
         elif kind == "response.done":
             self._end(event.get("response"))
         elif kind == "response.output_audio.done" and "has_audio" in event:  # vllm-omni's last word
@@ -274,7 +266,7 @@ class _Heard:
         details = details if isinstance(details, Mapping) else {}
         status = told.get("status", "completed")
         if status in ("failed", "cancelled"):
-            raise _refusal(details.get("error") or {"message": f"the response was {status}"})
+            raise reported(details.get("error") or {"message": f"the response was {status}"})
         if status == "incomplete" and details.get("reason") == "max_output_tokens":
             self._finish = Finish.LENGTH
         self.is_done = True
@@ -288,14 +280,6 @@ class _Heard:
         audio = decode_answer(bytes(self._sound), pcm_rate_hz=self._rate_hz)
         timing = Timing(first_audio_s=self._first_audio_s if audio else None, total_s=total_s)
         return Response(audio=audio, text="".join(self._words).strip() or None, timing=timing, finish=self._finish)
-
-
-def _refusal(error: object) -> Exception:
-    told = error if isinstance(error, Mapping) else {"message": error}
-    message = f"the server reports an error: {told.get('message') or told.get('code') or 'without a word on it'}"
-    if told.get("code") == "rate_limit_exceeded" or told.get("type") == "server_error":
-        return Retryable(message)
-    return ModelError(message)
 
 
 @contextmanager

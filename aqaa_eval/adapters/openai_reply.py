@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aqaa_eval.adapters.answer_audio import decode_answer, from_base64, has_container, is_enough, join_chunks
-from aqaa_eval.adapters.openai_endpoint import Meter, Retryable
+from aqaa_eval.adapters.openai_endpoint import Meter, Retryable, reported
 from aqaa_eval.core.attempt import Finish
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import ModelError
@@ -69,15 +69,8 @@ def read_reply(body: Any, *, pcm_rate_hz: int) -> Reply:
 
 
 def _refuse_error(body: Mapping[str, Any]) -> None:
-    error = body.get("error")
-    if not error:
-        return
-    told = error if isinstance(error, Mapping) else {"message": error}
-    message = f"the server reports an error: {told.get('message') or told.get('type') or 'without a word on it'}"
-    code = told.get("code")
-    if code in (429, 500, 502, 503, 504) or told.get("type") in ("server_error", "overloaded_error"):
-        raise Retryable(message)
-    raise ModelError(message)
+    if body.get("error"):
+        raise reported(body["error"])
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:
@@ -138,7 +131,7 @@ def events(chunks: Iterable[bytes], meter: Meter) -> Iterator[dict[str, Any]]:
             if whole == b"[DONE]":
                 yield {}
                 return
-            yield _event(whole)
+            yield read_event(whole)
 
 
 def _lines(chunks: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
@@ -157,7 +150,12 @@ def _lines(chunks: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
     yield b""
 
 
-def _event(encoded: bytes) -> dict[str, Any]:
+def read_event(encoded: str | bytes) -> dict[str, Any]:
+    """One event of a stream or a session.
+
+    Raises:
+        ModelError: it is no JSON object.
+    """
     try:
         value = json.loads(encoded)
     except ValueError as error:

@@ -17,14 +17,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import TracebackType
 from typing import Any
 
+from aqaa_eval.testing.completion import completion
 from aqaa_eval.testing.server import Chunk, Reply, Request, ScriptedServer, json_reply
 
 DRIPS = 20
@@ -105,7 +104,7 @@ class JudgeScript:
     level_logprobs: bool = False
 
 
-class JudgeServer:
+class JudgeServer(ScriptedServer):
     """Serves a script while it is entered.
 
     Attributes:
@@ -114,25 +113,11 @@ class JudgeServer:
     """
 
     def __init__(self, script: JudgeScript, *, port: int = 0) -> None:
+        super().__init__(self._handle, prefix="/v1", port=port)
         self._script = script
         self._attempts: Counter[str] = Counter()
         self.delivered: Counter[str] = Counter()
         self.faults: Counter[Fault] = Counter()
-        self.server = ScriptedServer(self._handle, prefix="/v1", port=port)
-
-    @property
-    def base_url(self) -> str:
-        """With "/v1"."""
-        return self.server.base_url
-
-    def __enter__(self) -> JudgeServer:
-        self.server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.server.__exit__(kind, error, trace)
 
     def _handle(self, request: Request) -> Reply:
         if request.path.endswith("/stats"):
@@ -148,7 +133,7 @@ class JudgeServer:
         self.delivered[content] += 1
         text = json.dumps(verdict, ensure_ascii=False)
         tokens = _tokens(text, schema) if self._script.level_logprobs and body.get("logprobs") else None
-        return json_reply(_completion(text, logprobs=tokens), delay_s=self._script.latency_s)
+        return json_reply(completion(text, logprobs=tokens), delay_s=self._script.latency_s)
 
     def _fault(self, content: str) -> Fault | None:
         number = self._attempts[content]
@@ -161,7 +146,7 @@ class JudgeServer:
 
 def _failing(fault: Fault, verdict: dict[str, Any], schema: Mapping[str, Any], script: JudgeScript) -> Reply:
     if fault in UNREACHABLE:
-        return _unreachable(fault, json.dumps(_completion(json.dumps(verdict))).encode(), script)
+        return _unreachable(fault, json.dumps(completion(json.dumps(verdict))).encode(), script)
     text, refusal = json.dumps(verdict), None
     if fault is Fault.TRUNCATED:
         text = text[: len(text) // 2]
@@ -176,7 +161,7 @@ def _failing(fault: Fault, verdict: dict[str, Any], schema: Mapping[str, Any], s
         text, refusal = "", "I can't help with that."
     else:
         text = "I'm sorry, but I can't evaluate this conversation."
-    return json_reply(_completion(text, refusal=refusal), delay_s=script.latency_s)
+    return json_reply(completion(text, refusal=refusal), delay_s=script.latency_s)
 
 
 def _unreachable(fault: Fault, body: bytes, script: JudgeScript) -> Reply:
@@ -195,26 +180,6 @@ def _unreachable(fault: Fault, body: bytes, script: JudgeScript) -> Reply:
     step = -(-len(body) // DRIPS)
     drips = [body[start : start + step] for start in range(0, len(body), step)]
     return Reply(chunks=tuple(Chunk(data=drip, delay_s=script.drip_s / DRIPS) for drip in drips))
-
-
-def _completion(
-    text: str, *, refusal: str | None = None, logprobs: list[dict[str, Any]] | None = None
-) -> dict[str, Any]:
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": text, "refusal": refusal},
-        "finish_reason": "stop",
-        "logprobs": None if logprobs is None else {"content": logprobs},
-    }
-    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
-    return {
-        "id": "scripted",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "scripted",
-        "choices": [choice],
-        "usage": usage,
-    }
 
 
 def _tokens(text: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -239,9 +204,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     script = JudgeScript(latency_s=given.latency, fault_share=given.faults, seed=given.seed)
-    with JudgeServer(script, port=given.port) as server:
-        print(server.base_url, flush=True)
-        threading.Event().wait()
+    JudgeServer(script, port=given.port).run()
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ One reply at a time. Only the schemas that judges send (`ReplyForm.json_schema`)
 from __future__ import annotations
 
 import argparse
-import threading
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 from aqaa_eval.judges.endpoint import Unreachable
 from aqaa_eval.judges.local import LocalModel
 from aqaa_eval.judges.verdict import ReplyForm, Scale
+from aqaa_eval.testing.completion import Usage, completion
 from aqaa_eval.testing.server import Reply, Request, ScriptedServer, json_reply
 
 
@@ -37,26 +36,12 @@ def form_of(schema: Mapping[str, Any]) -> ReplyForm:
     return ReplyForm(scales=scales, n_ticks=sum(kind["type"] == "boolean" for kind in kinds.values()))
 
 
-class ModelServer:
+class ModelServer(ScriptedServer):
     """Serves a model while it is entered."""
 
     def __init__(self, model: LocalModel, *, port: int = 0) -> None:
+        super().__init__(self._handle, prefix="/v1", port=port)
         self._model = model
-        self.server = ScriptedServer(self._handle, prefix="/v1", port=port)
-
-    @property
-    def base_url(self) -> str:
-        """With "/v1"."""
-        return self.server.base_url
-
-    def __enter__(self) -> ModelServer:
-        self.server.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.server.__exit__(kind, error, trace)
 
     def _handle(self, request: Request) -> Reply:
         if request.path.endswith("/models"):
@@ -71,22 +56,8 @@ class ModelServer:
             reply = self._model.reply(body["messages"], form)
         except Unreachable as error:
             return json_reply({"error": {"message": str(error)}}, status=400)
-        n_prompt, n_reply = reply.n_prompt_tokens, reply.n_reply_tokens
-        answer = {"role": "assistant", "content": reply.text, "refusal": None}
-        return json_reply(
-            {
-                "id": "local",
-                "object": "chat.completion",
-                "created": 0,
-                "model": self._model.source,
-                "choices": [{"index": 0, "message": answer, "finish_reason": "stop"}],
-                "usage": {
-                    "prompt_tokens": n_prompt,
-                    "completion_tokens": n_reply,
-                    "total_tokens": n_prompt + n_reply,
-                },
-            }
-        )
+        usage = Usage(n_prompt=reply.n_prompt_tokens, n_reply=reply.n_reply_tokens)
+        return json_reply(completion(reply.text, model=self._model.source, usage=usage))
 
 
 def main() -> None:
@@ -96,9 +67,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
-    with ModelServer(LocalModel(given.model, device=given.device), port=given.port) as server:
-        print(server.base_url, flush=True)
-        threading.Event().wait()
+    ModelServer(LocalModel(given.model, device=given.device), port=given.port).run()
 
 
 if __name__ == "__main__":

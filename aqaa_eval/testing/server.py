@@ -24,7 +24,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 HOST = "127.0.0.1"
 
@@ -149,7 +149,7 @@ class ScriptedServer:
         """Such as "http://127.0.0.1:40213/v1"."""
         return f"http://{HOST}:{self._port}{self._prefix}"
 
-    def __enter__(self) -> ScriptedServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
         if self._problem is not None:
@@ -161,6 +161,12 @@ class ScriptedServer:
     ) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    def run(self) -> None:
+        """Print the base URL, and serve until the process is ended."""
+        with self:
+            print(self.base_url, flush=True)
+            threading.Event().wait()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)

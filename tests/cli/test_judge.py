@@ -59,7 +59,7 @@ def test_an_outage_leaves_a_run_incomplete_and_the_same_command_completes_it(
         assert set(server.delivered.values()) == {1}
         again = cli(*asks, "--judge", "openai:m", "--judge-url", server.base_url, *settings)
         assert again.code == 0
-        assert server.server.n_requests == 4
+        assert server.n_requests == 4
     fused = {key[0]: value for key, value in values(out).items() if key[1] == "mos"}
     assert all(value is not None and value == values(out)[key, "content"] for key, value in fused.items())
     told = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
@@ -86,7 +86,7 @@ def test_the_first_judge_is_fused_and_the_other_stands_beside_it(cli: Cli, model
         checks_first = values(out)
         assert cli("score", out, "--judge", "openai:m,checks", *where).code == 0
         model_first = values(out)
-        assert server.server.n_requests == 4  # the second order buys nothing
+        assert server.n_requests == 4  # the second order buys nothing
     for key in {key for key, _ in by_checks}:
         assert checks_first[key, "mos"] == by_checks[key, "mos"] == model_first[key, "checks_content"]
         assert model_first[key, "mos"] == model_first[key, "content"] == checks_first[key, "judge_content"]

@@ -25,10 +25,10 @@ def test_the_command_compares_two_stored_runs_and_buys_nothing_twice(cli: Any, t
         assert done.code == 0, done.err
         told = json.loads(done.out)
         assert told["wins"]["overall"]["n"] == 2
-        n_requests = server.server.n_requests
+        n_requests = server.n_requests
         again = cli(*asks)
         assert again.code == 0
-        assert server.server.n_requests == n_requests
+        assert server.n_requests == n_requests
     assert "wins of silent" in again.out
     assert cli("prefer", folders[0], "--judge", "openai:m").code == 2
     assert cli("prefer", *folders, "--judge", "checks").code == 2

@@ -64,8 +64,8 @@ def test_several_conversations_are_judged_at_once(run: Path, tmp_path: Path) -> 
     suite = ToneSuite(folder=tmp_path / "data", n_samples=12, n_turns=1)
     with JudgeServer(JudgeScript(latency_s=0.2)) as server:
         outcome = judged(run, server.base_url, suite=suite)
-        assert server.server.n_most_at_once > 2
-        assert server.server.n_most_at_once <= 8  # the budget of the endpoint
+        assert server.n_most_at_once > 2
+        assert server.n_most_at_once <= 8  # the budget of the endpoint
     assert outcome.n_finished == 12
     assert len(load_run(run).attempts) == 12
 
@@ -103,7 +103,7 @@ def test_changing_the_judge_leaves_answers_and_transcripts_alone(run: Path, tmp_
     before = dump(run)
     with JudgeServer(JudgeScript()) as server:
         outcome = judged(run, server.base_url, suite=suite, calls=heard, only_stored=True)
-        assert server.server.n_requests == 6
+        assert server.n_requests == 6
     assert outcome.n_finished == 3
     assert dump(run) != before
     drive(what)

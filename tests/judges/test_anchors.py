@@ -45,7 +45,7 @@ def judged(folder: Path, level_of: Callable[[int], int], *, id: str, **script: A
         judge.judge(conversation(["Ahoy!"], id=id))
         told = judge.account
         judge.close()
-        return told, server.server.n_requests
+        return told, server.n_requests
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -107,7 +107,7 @@ def test_they_can_be_left_out(tmp_path: Path) -> None:
         judge = make(server, tmp_path, anchors=False)
         judge.judge(conversation(["Ahoy!"]))
         judge.close()
-        assert server.server.n_requests == 1
+        assert server.n_requests == 1
     assert not (tmp_path / "anchors.jsonl").exists()
 
 

@@ -57,11 +57,11 @@ def test_another_sound_with_the_same_words_is_another_item_and_the_same_one_is_b
         for audio in (SOUND, louder(SOUND), SOUND):
             with llm_judge(server.base_url, models="openai-audio:m", verdicts=verdicts, conversation=False) as judge:
                 judge.judge(conversation(["Ahoy!"], audio=audio))
-        assert server.server.n_requests == 2
+        assert server.n_requests == 2
         with llm_judge(server.base_url, verdicts=verdicts, conversation=False) as reader:
             reader.judge(conversation(["Ahoy!"]))
             reader.judge(conversation(["Ahoy!"], audio=louder(SOUND)))  # it cannot know the difference
-        assert server.server.n_requests == 3
+        assert server.n_requests == 3
     assert isinstance(ear.seen[-1][1]["content"], str)
 
 
@@ -73,7 +73,7 @@ def test_retries_and_second_tries_send_the_sound_again() -> None:
         llm_judge(server.base_url, models="openai-audio:m", second_tries=4, conversation=False) as judge,
     ):
         scores = [judge.judge(conversation(["Ahoy!"], id=f"c{number}"))[0] for number in range(6)]
-        assert server.server.n_requests > 6
+        assert server.n_requests > 6
     assert all(score.value is not None for score in scores)
     assert all(any(part["type"] == "input_audio" for part in messages[1]["content"]) for messages in ear.seen)
 

@@ -42,7 +42,7 @@ def test_a_conversation_gets_a_verdict_per_rubric_and_a_score_per_scale() -> Non
     with JudgeServer(JudgeScript(grade=grader)) as server, llm_judge(server.base_url) as judge:
         scores = by_metric(judge.judge(conversation(["Ahoy!", "Rum."])))
         assert tuple(scores) == judge.metrics
-        assert server.server.n_requests == 2
+        assert server.n_requests == 2
     values = {metric: score.value for metric, score in scores.items()}
     assert values == {
         "content": 4.0, "delivery": None, "judge_speech": 5.0, "factuality": 1.0, "relevance": 0.0, "chat": 3.0
@@ -91,7 +91,7 @@ def test_an_invalid_reply_is_asked_for_once_more_and_then_marked(fault: Fault) -
     script = JudgeScript(fault_share=1.0, faults=(fault,))
     with JudgeServer(script) as server, llm_judge(server.base_url, conversation=False) as judge:
         scores = by_metric(judge.judge(conversation(["Ahoy!"])))
-        assert server.server.n_requests == 2
+        assert server.n_requests == 2
         assert judge.usage.n_second_tries == 1
     assert (scores["content"].value, scores["content"].status) == (None, Status.FAILED)
     assert scores["content"].failure is Failure.JUDGE_INVALID
@@ -119,7 +119,7 @@ def test_a_refusal_is_a_refusal_and_not_asked_again(fault: Fault) -> None:
     script = JudgeScript(fault_share=1.0, faults=(fault,))
     with JudgeServer(script) as server, llm_judge(server.base_url, conversation=False) as judge:
         scores = by_metric(judge.judge(conversation(["Ahoy!"])))
-        assert server.server.n_requests == 1
+        assert server.n_requests == 1
     assert scores["content"].failure is Failure.JUDGE_REFUSED
 
 
@@ -129,7 +129,7 @@ def test_an_unreachable_server_is_tried_again_and_then_told(fault: Fault) -> Non
     options = {"conversation": False, "attempts": 3, "timeout_s": 0.3}
     with JudgeServer(script) as server, llm_judge(server.base_url, **options) as judge:
         scores = by_metric(judge.judge(conversation(["Ahoy!"])))
-        assert server.server.n_requests == 3
+        assert server.n_requests == 3
         assert judge.usage.n_retries == 2
     assert (scores["content"].status, scores["content"].failure) == (Status.FAILED, Failure.JUDGE_UNREACHABLE)
     assert "tried 3 times" in scores["content"].reason
@@ -146,7 +146,7 @@ def test_the_openai_client_meets_the_same_fates_as_our_own_connections(
         options = {"conversation": False, "attempts": 2, "timeout_s": 0.5}
         with JudgeServer(script) as server, llm_judge(server.base_url, **options) as judge:
             content = judge.judge(conversation(["Ahoy!"]))[0]
-            fates.append((content.value, content.failure, server.server.n_requests))
+            fates.append((content.value, content.failure, server.n_requests))
     assert fates[0] == fates[1]
     assert (fates[0][0] is None) is (fault is not None)
 
@@ -210,7 +210,7 @@ def test_a_level_is_weighted_by_the_probabilities_that_the_server_gives() -> Non
 def test_silence_is_at_the_floor_and_nobody_is_asked() -> None:
     with JudgeServer(JudgeScript()) as server, llm_judge(server.base_url) as judge:
         scores = by_metric(judge.judge(conversation([None, None])))
-        assert server.server.n_requests == 0
+        assert server.n_requests == 0
     assert {metric: score.value for metric, score in scores.items()} == {
         "content": 1.0, "delivery": 1.0, "judge_speech": None, "factuality": 0.0, "relevance": 0.0, "chat": 1.0
     }  # fmt: skip

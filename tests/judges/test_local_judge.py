@@ -77,7 +77,7 @@ def test_the_same_model_behind_http(model: LocalModel) -> None:
                 scores = judge.judge(attempt)
                 assert scores[0].value is not None
                 assert_valid_or_marked(scores)
-        assert not server.server.errors
+        assert not server.errors
 
 
 def test_whatever_it_is_told_its_reply_is_a_verdict(model: LocalModel) -> None:

@@ -44,16 +44,16 @@ def judge_all(base_url: str, *, verdicts: Path | None = None, n: int = N, **opti
 def test_a_thousand_verdicts_at_30_percent_faults(tmp_path: Path) -> None:
     with JudgeServer(JudgeScript()) as server:
         truth = judge_all(server.base_url)
-        assert server.server.n_requests == 2 * N
+        assert server.n_requests == 2 * N
     script = JudgeScript(fault_share=0.3, drip_s=60.0)
     verdicts = tmp_path / "verdicts.sqlite"
     with JudgeServer(script) as server:
         found = judge_all(server.base_url, verdicts=verdicts)
         assert set(server.faults) == set(Fault)
-        assert sum(server.faults.values()) / server.server.n_requests == pytest.approx(0.3, abs=0.06)
-        n_requests = server.server.n_requests
+        assert sum(server.faults.values()) / server.n_requests == pytest.approx(0.3, abs=0.06)
+        n_requests = server.n_requests
         assert judge_all(server.base_url, verdicts=verdicts) == found
-        n_after = server.server.n_requests
+        n_after = server.n_requests
         delivered = server.delivered
 
     judged = {key: score for key, score in found.items() if key[1] != "delivery"}
