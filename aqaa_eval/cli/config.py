@@ -8,6 +8,7 @@ from typing import Any
 
 from aqaa_eval.core.errors import DataError, UsageError
 from aqaa_eval.core.runspec import RunSpec, parse_run_spec
+from aqaa_eval.core.shard import Shard
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -85,11 +86,14 @@ def make_spec(flags: dict[str, Any], config: Path | None) -> RunSpec:
     return parse_run_spec(values, name=str(config) if config else "command line")
 
 
-def default_folder(spec: RunSpec) -> Path:
+def default_folder(spec: RunSpec, shard: Shard | None = None) -> Path:
     """Where a run goes if nobody says: the same spec, the same folder, so the same command goes on.
 
     >>> default_folder(RunSpec(model="fake:echo")).name.startswith("fake-echo-")
     True
+    >>> default_folder(RunSpec(model="fake:echo"), Shard(number=2, of=8)).name.endswith("-shard-2-of-8")
+    True
     """
     safe = "".join(character if character.isalnum() or character in "._-" else "-" for character in spec.model)
-    return Path("runs") / f"{safe[:60]}-{spec.fingerprint}"
+    part = f"-shard-{shard.number}-of-{shard.of}" if shard else ""
+    return Path("runs") / f"{safe[:60]}-{spec.fingerprint}{part}"

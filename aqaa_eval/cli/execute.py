@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from aqaa_eval import catalog
@@ -13,6 +14,7 @@ from aqaa_eval.core.errors import ExitCode
 from aqaa_eval.core.protocols import Judge, SpeechModel, Suite, Transcriber
 from aqaa_eval.core.runlog import Manifest, RunLog
 from aqaa_eval.core.runspec import RunSpec
+from aqaa_eval.core.shard import Shard
 from aqaa_eval.engine.executors.local import LocalExecutor
 from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.run import Outcome, RunRequest
@@ -35,7 +37,14 @@ def share_cores() -> None:
 
 
 def execute(
-    spec: RunSpec, suites: list[Suite], folder: RunFolder, *, model: SpeechModel | None, stored_model: str, quiet: bool
+    spec: RunSpec,
+    suites: list[Suite],
+    folder: RunFolder,
+    *,
+    model: SpeechModel | None,
+    stored_model: str,
+    shard: Shard | None,
+    quiet: bool,
 ) -> Outcome:
     """Run or re-score. With `model` None only what is stored is scored."""
     transcriber = catalog.make_transcriber(spec.asr, spec.asr_options, second=spec.second_asr)
@@ -53,7 +62,7 @@ def execute(
         spec=spec,
         suites=suites,
         tools=tools,
-        manifest=manifest_of(identity, transcriber, judge, suites, versions_elsewhere(model)),
+        manifest=replace(manifest_of(identity, transcriber, judge, suites, versions_elsewhere(model)), shard=shard),
         folder=folder,
         only_stored=model is None,
     )
@@ -158,6 +167,8 @@ def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean
         print_hearing(hearing, console)
         if kept:
             print_kept(kept, console)
+    if log.manifest.shard is not None:
+        print(f"note: {log.notes[0]}", file=sys.stderr)
     print(f"report: {page}", file=sys.stderr)
     return _completeness(outcome, folder.path, log)
 

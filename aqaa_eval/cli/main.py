@@ -16,6 +16,7 @@ from aqaa_eval.cli import (
     gate,
     leaderboard,
     listing,
+    merge,
     prefer,
     rate,
     report,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command(name="run")(run.run)
 app.command(name="score")(score.score)
+app.command(name="merge-runs")(merge.merge_runs)
 app.command(name="report")(report.report)
 app.command(name="compare")(compare.compare)
 app.command(name="prefer")(prefer.prefer)

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from aqaa_eval.core.runspec import RunSpec
+    from aqaa_eval.core.shard import Shard
 
 
 def run(
@@ -60,6 +61,9 @@ def run(
     asr_set: Annotated[list[str] | None, typer.Option(help="Setting of the transcriber, name=value.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML with the same fields; flags win.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/MODEL-HASH OF THE SPEC)")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Only one of n equal parts, such as 2/8; `aqaa-eval merge-runs` joins them.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and leave.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -75,6 +79,7 @@ def run(
     from aqaa_eval import catalog
     from aqaa_eval.cli.config import default_folder, make_spec, names_of, parse_options
     from aqaa_eval.cli.notrun import tell_not_run
+    from aqaa_eval.core.shard import parse_shard
 
     flags: dict[str, Any] = {
         "model": model,
@@ -97,18 +102,20 @@ def run(
     spec = with_machine_defaults(make_spec(flags, config), given={name for name, value in flags.items() if value is not None})
     suites = catalog.suites_of(spec, strict=strict)
     tell_not_run(spec, suites, strict=strict)
+    part = parse_shard(shard) if shard is not None else None
     if dry_run:
-        _show_plan(spec, suites, out or default_folder(spec), as_json=json_)
+        _show_plan(spec, suites, out or default_folder(spec, part), shard=part, as_json=json_)
         return
     from aqaa_eval.cli.execute import conclude, execute, share_cores
     from aqaa_eval.engine.folder import RunFolder
 
     share_cores()
-    folder = RunFolder(out or default_folder(spec))
+    folder = RunFolder(out or default_folder(spec, part))
     folder.create()
     folder.refuse_other_spec(spec)
+    folder.refuse_other_shard(part)
     chosen = catalog.make_model(spec, log=folder.path / "model.log")
-    outcome = execute(spec, suites, folder, model=chosen, stored_model="", quiet=quiet)
+    outcome = execute(spec, suites, folder, model=chosen, stored_model="", shard=part, quiet=quiet)
     code = conclude(folder, outcome, as_json=json_)
     raise typer.Exit(int(code))
 
@@ -131,16 +138,17 @@ def with_machine_defaults(spec: RunSpec, *, given: set[str]) -> RunSpec:
     return spec.model_copy(update=changes)
 
 
-def _show_plan(spec: RunSpec, suites: list[Any], folder: Path, *, as_json: bool) -> None:
+def _show_plan(spec: RunSpec, suites: list[Any], folder: Path, *, shard: Shard | None, as_json: bool) -> None:
     from aqaa_eval.engine.plan import make_plan
 
-    jobs = make_plan(spec, suites)
+    jobs = make_plan(spec, suites, shard)
     turns = [turn for job in jobs for turn in job.sample.turns]
     plan = {
         "model": spec.model,
         "asr": spec.asr,
         "judge": spec.judge,
         "speech_mos": list(spec.speech_mos),
+        **({"shard": str(shard)} if shard else {}),
         "folder": str(folder),
         "conversations": {suite.card.id: sum(job.sample.suite == suite.card.id for job in jobs) for suite in suites},
         "n_conversations": len(jobs),

@@ -50,5 +50,5 @@ def score(
     values = {**stored.model_dump(), **{name: value for name, value in changes.items() if value is not None}}
     spec = parse_run_spec(values, name="command line")
     suites = catalog.suites_of(spec)
-    outcome = execute(spec, suites, folder, model=None, stored_model=manifest.model, quiet=quiet)
+    outcome = execute(spec, suites, folder, model=None, stored_model=manifest.model, shard=manifest.shard, quiet=quiet)
     raise typer.Exit(int(conclude(folder, outcome, as_json=json_)))

@@ -15,6 +15,7 @@ from aqaa_eval.core.card import Card
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.runspec import RunSpec
+from aqaa_eval.core.shard import Shard
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +88,7 @@ class Manifest:
         normaliser: version of the text normaliser.
         suites: data hash by suite id.
         versions: package versions.
+        shard: which part of the run this is; None for the whole.
     """
 
     model: str
@@ -95,6 +97,7 @@ class Manifest:
     normaliser: str
     suites: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    shard: Shard | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from aqaa_eval.core.errors import DataError, UsageError
 from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.runlog import Manifest
 from aqaa_eval.core.runspec import RunSpec, describe_validation
+from aqaa_eval.core.shard import Shard
 
 FORMAT = 1
 ANSWER_FIELDS = ("model", "answer_options", "suites", "suite_options", "limit", "repeats", "seed", "perturb")
@@ -178,6 +179,19 @@ class RunFolder:
         if differing:
             told = "; ".join(f"{name} {getattr(stored, name)!r}, now {getattr(spec, name)!r}" for name in differing)
             raise UsageError(f"{self.path} holds a run of another spec: {told}. Give another --out, or the same values")
+
+    def refuse_other_shard(self, shard: Shard | None) -> None:
+        """Refuse to continue another part of a run.
+
+        Raises:
+            UsageError: the folder holds the whole, or another shard.
+        """
+        if not self.head.exists():
+            return
+        stored = self.read_head()[1].shard
+        if (stored and (stored.number, stored.of)) != (shard and (shard.number, shard.of)):
+            told = [f"shard {part}" if part else "the whole run" for part in (stored, shard)]
+            raise UsageError(f"{self.path} holds {told[0]}, now {told[1]} is asked for; give another --out")
 
     def refuse_other_data(self, hashes: Mapping[str, str]) -> None:
         """Refuse to go on with suites that changed: old answers would stand beside new questions.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aqaa_eval.core.runlog import AttemptLog, Manifest, QuestionLog, RunLog, TurnLog
+from aqaa_eval.core.shard import Shard
 from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.records import KINDS, Answer, Heard, decode
 from aqaa_eval.engine.run import makers_of
@@ -44,8 +45,14 @@ def load_run(path: Path) -> RunLog:
         attempts=attempts,
         n_planned=n_planned,
         not_run=not_run,
-        notes=folder.read_notes(),
+        notes=(*_shard_note(manifest.shard, n_planned), *folder.read_notes()),
     )
+
+
+def _shard_note(shard: Shard | None, n_planned: int) -> tuple[str, ...]:
+    if shard is None:
+        return ()
+    return (f"this is shard {shard} of a run: {n_planned:,} of {shard.n_whole:,} conversations",)
 
 
 def _by_conversation(store: Store, manifest: Manifest) -> dict[_Key, dict[tuple[str, int], Any]]:

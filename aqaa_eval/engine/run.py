@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.engine.audio_store import AudioStore
 from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.pipeline import Pipeline, lacks_verdict
-from aqaa_eval.engine.plan import Job, find_not_run, make_plan
+from aqaa_eval.engine.plan import Job, count_plan, find_not_run, make_plan
 from aqaa_eval.engine.records import KINDS, decode
 from aqaa_eval.engine.store import WHOLE, Store
 from aqaa_eval.engine.work import BREAKS, Tools, Work
@@ -90,13 +90,17 @@ def opened(request: RunRequest) -> Iterator[tuple[list[Job], Store]]:
         folder.refuse_other_spec(request.spec)
         if not request.only_stored:
             folder.refuse_other_data(request.manifest.suites)
-        jobs = make_plan(request.spec, request.suites)
+        shard = request.manifest.shard
+        folder.refuse_other_shard(shard)
+        jobs = make_plan(request.spec, request.suites, shard)
+        if shard is not None:
+            shard = replace(shard, n_whole=count_plan(request.spec, request.suites))
         folder.write_head(
             spec=request.spec,
-            manifest=request.manifest,
+            manifest=replace(request.manifest, shard=shard),
             cards={suite.card.id: suite.card for suite in request.suites},
             n_planned=len(jobs),
-            not_run=find_not_run(request.spec, request.suites),
+            not_run=find_not_run(request.spec, request.suites, shard),
         )
         store = Store(folder.database)
         try:
