@@ -72,6 +72,7 @@ class Summary:
         suites: in the order of the run.
         not_run: conversations that could not be asked, with reasons: what the suites could not take, and those with a
             question that could not be heard.
+        notes: what a reader must know of the measuring, such as a judge that drifted.
     """
 
     model: str
@@ -80,6 +81,7 @@ class Summary:
     overall: GroupSummary
     suites: tuple[GroupSummary, ...]
     not_run: tuple[NotRun, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -111,6 +113,7 @@ def summarise(log: RunLog) -> Summary:
         overall=replace(_group("overall", "Overall", log.attempts, _overall_metrics(found)), n_not_run=len(not_run)),
         suites=suites,
         not_run=not_run,
+        notes=log.notes,
     )
 
 

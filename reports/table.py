@@ -28,6 +28,8 @@ def print_table(summary: Summary, console: Console) -> None:
         style = "bold" if row is summary.overall else ""
         table.add_row(*(Text(cell) for cell in _cells(row, parts)), style=style)
     console.print(Text(_headline(summary)), soft_wrap=True)
+    for note in summary.notes:
+        console.print(Text(f"note: {' '.join(note.split())}"), soft_wrap=True)
     console.print(table)
 
 
@@ -102,6 +104,7 @@ def to_json(summary: Summary, kept: Kept | None = None) -> dict[str, Any]:
         "is_complete": summary.is_complete,
         "n_not_run": len(summary.not_run),
         "not_run": [asdict(item) for item in summary.not_run],
+        "notes": list(summary.notes),
         **({"kept": _kept_json(kept)} if kept else {}),
         "overall": _group_json(summary.overall),
         "suites": {row.suite: _group_json(row) for row in summary.suites},

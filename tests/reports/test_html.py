@@ -208,6 +208,13 @@ def test_the_page_tells_what_happened(tmp_path: Path) -> None:
         assert told in page.data_text, told
 
 
+def test_what_a_reader_must_know_of_the_measuring_stands_on_top(tmp_path: Path) -> None:
+    page = render_report(replace(nine_suites(tmp_path), notes=("the judge <b>drifted</b>", "shard 1 of 2")))
+    top = page[: page.index("<main")]
+    assert "the judge &lt;b&gt;drifted&lt;/b&gt;" in top
+    assert "shard 1 of 2" in top
+
+
 def test_what_was_heard_otherwise_than_written_is_marked_word_by_word(tmp_path: Path) -> None:
     turn = Page(render_report(small_log(tmp_path))).data("data-0")["turns"][0]
     assert turn["own"] == [["Two and two is ", 0], ["four.", 1]]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -65,3 +66,9 @@ def test_json_holds_every_estimate_and_no_nan() -> None:
 def test_equal_scores_are_not_sold_as_certainty() -> None:
     attempts = [attempt("gaming", f"g{index}", [score("mos", 1.0)]) for index in range(2)]
     assert "no spread" in printed(summarise(run_log(Path("nowhere"), attempts)))[2]
+
+
+def test_what_a_reader_must_know_of_the_measuring_is_told() -> None:
+    summary = replace(two_suites(), notes=("the judge m\ngraded anchors 0.9 lower than before",))
+    assert printed(summary)[1] == "note: the judge m graded anchors 0.9 lower than before"
+    assert to_json(summary)["notes"] == ["the judge m\ngraded anchors 0.9 lower than before"]
