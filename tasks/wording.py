@@ -12,8 +12,8 @@ from aqaa_eval.core.checking import Heard
 from aqaa_eval.metrics.answer_language import script_language
 from aqaa_eval.metrics.normaliser import CHARACTER_LANGUAGES, normalise, primary_tag, words
 
-_CLAUSE_END = re.compile(r"[.,;:!?]+(?=\s|$)|[。、，；：！？…]+|\n+|\s[-–—]+\s|—")
-_SENTENCE_END = re.compile(r"[.!?]+[\"”’)]*(?=\s|$)|[。！？]+[」』]?|\n+")
+_CLAUSE_END = re.compile(r"(?<![.,;:!?])[.,;:!?]++(?=\s|$)|[。、，；：！？…]+|\n+|\s[-–—]+\s|—")
+_SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"”’)]*(?=\s|$)|[。！？]+[」』]?|\n+")
 _ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|[A-Z])\.$")
 
 

@@ -18,14 +18,15 @@ def read_config(path: Path) -> dict[str, Any]:
         UsageError: there is no such file.
         DataError: it is not a YAML mapping.
     """
-    import yaml
+    from aqaa_eval.core.plain_file import read_plain_text
+    from aqaa_eval.core.plain_yaml import MAX_CHARACTERS, YamlError, load_yaml
 
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = load_yaml(read_plain_text(path, max_bytes=4 * MAX_CHARACTERS))
     except OSError as error:
         raise UsageError(f"--config {path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"--config {path}: not YAML: {' '.join(str(error).split())}") from error
+    except YamlError as error:
+        raise DataError(f"--config {path}:{error.line}: {error}") from error
     if not isinstance(values, dict):
         raise DataError(f"--config {path}: holds a {type(values).__name__}, not a mapping of settings")
     return values

@@ -94,7 +94,7 @@ def describe_validation(error: ValidationError, *, name: str) -> str:
     lines = []
     for item in error.errors():
         field = ".".join(str(part) for part in item["loc"]) or "(whole)"
-        lines.append(f"{name}: {field}: {item['msg']} (got {item['input']!r})")
+        lines.append(f"{name}: {field}: {item['msg']} (got {repr(item['input'])[:200]})")
     return "\n".join(lines)
 
 

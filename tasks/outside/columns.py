@@ -13,6 +13,7 @@ from aqaa_eval.tasks.outside.fields import FIELDS, plain_name
 AUDIO, AUDIOS, TEXT, TEXTS, OBJECTS = "audio", "list of audio", "text", "list of text", "list of objects"
 _NUMBERED = re.compile(r"(.*?)[ _-]?(\d+)$")
 _SOUND_NAME = re.compile(r"\.(" + "|".join(suffix[1:] for suffix in sorted(AUDIO_SUFFIXES)) + r")\b")
+_MAX_NAME_CHARACTERS = 200  # of a column that is looked at; a line of JSON may name one of a million
 _SCALARS = (TEXT, "number", "boolean")
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "audio": (AUDIO, AUDIOS, TEXT, TEXTS),
@@ -96,7 +97,11 @@ def describe(columns: Sequence[Column]) -> str:
 
 def _named(field: str, columns: Sequence[Column]) -> tuple[str, ...]:
     """The columns of the first known name, or of that name with numbers behind it ("audio_1", "audio_2")."""
-    fitting = [column for column in columns if column.kind in _KINDS.get(field, (column.kind,))]
+    fitting = [
+        column
+        for column in columns
+        if len(column.name) <= _MAX_NAME_CHARACTERS and column.kind in _KINDS.get(field, (column.kind,))
+    ]
     for known in FIELDS[field]:
         for column in fitting:
             if plain_name(column.name) == known and (field != "audio" or _can_be_audio(column)):

@@ -78,7 +78,7 @@ def parse_source_options(given: Mapping[str, OptionValue]) -> SourceOptions:
 def _read_mapping(path: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """A YAML or JSON file of `columns` and `categories`; a file of fields alone is taken for columns."""
     try:
-        text = read_plain_text(path, max_bytes=MAX_CHARACTERS)
+        text = read_plain_text(path, max_bytes=4 * MAX_CHARACTERS)
     except OSError as error:
         raise UsageError(f"--suite-set columns={path}: cannot be read ({error.strerror})") from error
     try:

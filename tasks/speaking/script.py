@@ -129,7 +129,7 @@ def read_script(path: Path) -> tuple[SampleScript, ...]:
         DataError: missing, no YAML, or a field is wrong.
     """
     try:
-        values = load_yaml(read_plain_text(path, max_bytes=MAX_CHARACTERS))
+        values = load_yaml(read_plain_text(path, max_bytes=4 * MAX_CHARACTERS))
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}); every bundled suite has a {SCRIPT_NAME}"
