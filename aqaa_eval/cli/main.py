@@ -26,6 +26,7 @@ from aqaa_eval.cli import (
     validate,
 )
 from aqaa_eval.core.errors import AqaaError, ExitCode
+from aqaa_eval.core.visible import visible
 
 app = typer.Typer(
     name="aqaa-eval",
@@ -87,5 +88,5 @@ def _tell(message: str, code: ExitCode) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"aqaa-eval: {message}", file=sys.stderr)
+    print(visible(f"aqaa-eval: {message}"), file=sys.stderr)
     sys.exit(int(code))
