@@ -91,6 +91,12 @@ def load_suite(root: Traversable | Path, *, strict: bool = False) -> FolderSuite
     )
 
 
+def suite_folders(root: Path) -> list[Path]:
+    """The folder itself, or the suites that lie in it if it is none."""
+    within = [] if (root / CARD_NAME).exists() else sorted(path.parent for path in root.glob(f"*/{CARD_NAME}"))
+    return within or [root]
+
+
 def refuse_findings(samples: Sequence[Sample], findings: Sequence[Finding], *, strict: bool, hint: str) -> None:
     """Refuse a suite of which nothing is left, or, if `strict`, any that lost a conversation.
 

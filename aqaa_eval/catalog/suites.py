@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def make_suites(
     names: Sequence[str], options: Mapping[str, OptionValue] | None = None, *, strict: bool = False
 ) -> list[Suite]:
-    """Suites by id, by the name of a set, by the path of a folder or file, or by format; each once, in the order named.
+    """Suites by id, by the name of a set, by path or by format; each once, in the order named.
+
+    A path is that of a suite's folder, of a folder with suites in it, or of a file.
 
     Args:
         names: as on the command line.
@@ -39,7 +41,7 @@ def make_suites(
 
 
 def _suites_of(name: str, options: Mapping[str, OptionValue], *, strict: bool) -> list[Suite]:
-    from aqaa_eval.tasks.suite import BUNDLED, bundled_suite, load_suite
+    from aqaa_eval.tasks.suite import BUNDLED, bundled_suite, load_suite, suite_folders
 
     head, _, argument = name.partition(":")
     if name in SUITE_SETS:
@@ -49,7 +51,7 @@ def _suites_of(name: str, options: Mapping[str, OptionValue], *, strict: bool) -
     if head in SUITE_FORMATS and head != "file":
         load = load_object(SUITE_FORMATS[head].target)
     elif Path(name).is_dir():
-        return [load_suite(Path(name), strict=strict)]
+        return [load_suite(folder, strict=strict) for folder in suite_folders(Path(name))]
     elif Path(name).is_file() or "/" in name or Path(name).suffix:
         load, argument = load_object(SUITE_FORMATS["file"].target), name
     else:

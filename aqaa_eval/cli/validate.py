@@ -39,11 +39,15 @@ def _findings(name: str, suite_set: list[str] | None) -> Iterator[object]:
     from aqaa_eval import catalog
     from aqaa_eval.cli.config import parse_options
     from aqaa_eval.cli.notrun import unheard
-    from aqaa_eval.tasks.suite import BUNDLED
+    from aqaa_eval.tasks.suite import BUNDLED, suite_folders
     from aqaa_eval.tasks.validate import validate_suite
 
-    if name in BUNDLED or Path(name).is_dir():
-        yield from validate_suite(files("aqaa_eval.tasks") / name if name in BUNDLED else Path(name))
+    if name in BUNDLED:
+        yield from validate_suite(files("aqaa_eval.tasks") / name)
+        return
+    if Path(name).is_dir():
+        for folder in suite_folders(Path(name)):
+            yield from validate_suite(folder)
         return
     for suite in catalog.make_suites([name], parse_options(suite_set)):
         yield from suite.not_run

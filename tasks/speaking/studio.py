@@ -67,7 +67,7 @@ def speak_suite(root: Path, *, keep: bool = False) -> int:
                 audio = record(sample, turn, seed_name=f"{root.name}/{sample.id}/{index}")
                 path.write_bytes(encode_opus(audio, level=OPUS_LEVEL))
             written.add(path)
-            turns.append({"audio": f"audio/{path.name}"} | _measured(path.read_bytes()) | told)
+            turns.append({"audio": f"audio/{path.name}"} | measured(path.read_bytes()) | told)
         rows.append({"id": sample.id, "turns": turns})
     for stale in set(folder.glob("*.ogg")) - written:
         stale.unlink()
@@ -76,7 +76,8 @@ def speak_suite(root: Path, *, keep: bool = False) -> int:
     return len(written)
 
 
-def _measured(encoded: bytes) -> dict[str, object]:
+def measured(encoded: bytes) -> dict[str, object]:
+    """Hash and length of a recording, as the manifest states them."""
     duration_s = round(read_audio(encoded).duration_s, 3)
     return {"sha256": hashlib.sha256(encoded).hexdigest(), "duration_s": duration_s}
 
