@@ -5,6 +5,7 @@ Who speaks is given from outside: any TTS that says its phonemes and, for answer
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,11 +17,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from aqaa_eval.reference_model.training.domain.pairs import DomainPair
-from aqaa_eval.reference_model.training.domain.templates import Manner
+from aqaa_eval.reference_model.training.domain.kinds import Manner
+from aqaa_eval.reference_model.training.domain.pairs import TRAIN, DomainPair
 
 SHARD_SIZE = 250
-QUESTION, ANSWER = "question", "answer"
+DIGEST_NAME = "pairs.sha256"
+QUESTION, ANSWER, READING = "question", "answer", "reading"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,7 +60,7 @@ class StoredTake:
 
     Attributes:
         key: of the pair, or the name of the answer.
-        kind: "question" or "answer".
+        kind: "question", "answer", or "reading": a question's text in the voice of the answers.
         text: its words.
         phonemes: see `Take`.
         sample_rate_hz: of the encoded sound.
@@ -93,18 +95,30 @@ def speak_domain(
 ) -> None:
     """Speak every question, and every answer once; shards that are there already are left as they are.
 
+    The voice of the answers reads the English questions, too: a few hundred short answers are too little speech to
+    learn a voice from.
+
     Args:
-        pairs: of the domain, both splits.
+        pairs: of the domain.
         studio: who speaks.
         folder: takes `speech-00000.parquet` and so on.
         watch: told how many takes of how many are done.
+
+    Raises:
+        ValueError: the folder holds recordings of other pairs.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True)
+    _keep_digest(pairs, folder / DIGEST_NAME)
     answers = {answer_key(pair): pair for pair in pairs}
-    jobs = [(QUESTION, pair.key, pair) for pair in pairs] + [(ANSWER, key, pair) for key, pair in answers.items()]
+    readings = {pair.question: pair for pair in pairs if pair.language == "en" and pair.split == TRAIN}
+    jobs = [
+        *((ANSWER, key, pair) for key, pair in answers.items()),
+        *((READING, text, pair) for text, pair in readings.items()),
+        *((QUESTION, pair.key, pair) for pair in pairs),
+    ]
     for number, start in enumerate(range(0, len(jobs), SHARD_SIZE)):
         path = folder / f"speech-{number:05d}.parquet"
         part = jobs[start : start + SHARD_SIZE]
@@ -117,14 +131,21 @@ def speak_domain(
             watch(start + len(part), len(jobs))
 
 
+def _keep_digest(pairs: Sequence[DomainPair], path: Path) -> None:
+    digest = hashlib.sha256(repr(tuple(pairs)).encode()).hexdigest()
+    if path.is_file() and path.read_text("utf-8") != digest:
+        raise ValueError(f"{path.parent} holds recordings of other pairs: give another folder, or empty it")
+    path.write_text(digest, "utf-8")
+
+
 def _spoken(kind: str, key: str, pair: DomainPair, studio: Studio) -> dict[str, Any]:
-    take = studio.ask(pair) if kind == QUESTION else studio.answer(pair.answer, pair.manner)
+    take = _take(kind, pair, studio)
     buffer = io.BytesIO()
     soundfile.write(buffer, take.samples, take.sample_rate_hz, format="FLAC", subtype="PCM_16")
     return {
         "key": key,
         "kind": kind,
-        "text": pair.question if kind == QUESTION else pair.answer,
+        "text": pair.answer if kind == ANSWER else pair.question,
         "phonemes": take.phonemes,
         "sample_rate_hz": take.sample_rate_hz,
         "flac": buffer.getvalue(),
@@ -132,7 +153,13 @@ def _spoken(kind: str, key: str, pair: DomainPair, studio: Studio) -> dict[str, 
     }
 
 
-def stored_takes(folder: Path, *, kinds: Iterable[str] = (QUESTION, ANSWER)) -> Iterator[StoredTake]:
+def _take(kind: str, pair: DomainPair, studio: Studio) -> Take:
+    if kind == QUESTION:
+        return studio.ask(pair)
+    return studio.answer(pair.answer, pair.manner) if kind == ANSWER else studio.answer(pair.question, Manner())
+
+
+def stored_takes(folder: Path, *, kinds: Iterable[str] = (QUESTION, ANSWER, READING)) -> Iterator[StoredTake]:
     """All recordings of the folder, in order.
 
     Raises:

@@ -48,7 +48,7 @@ def sft_stage(name: str, model: nn.Module, rows: Sequence[TrainingRow], shape: B
         return StepLoss(total=found.total, count=found.n_tokens)
 
     def epoch(number: int) -> Iterator[PackedBatch]:
-        return packed_batches(rows, length=shape.length, batch_size=shape.batch_size, seed=_epoch_seed(seed, number))
+        return packed_batches(rows, length=shape.length, batch_size=shape.batch_size, seed=epoch_seed(seed, number))
 
     return _stage(name, model, step, epoch)
 
@@ -138,7 +138,7 @@ def dpo_stage(
         )
 
     def epoch(number: int) -> Iterator[PairBatch]:
-        generator = torch.Generator().manual_seed(_epoch_seed(seed, number))
+        generator = torch.Generator().manual_seed(epoch_seed(seed, number))
         order = iter(torch.randperm(len(pairs), generator=generator).tolist())
         while chosen := list(islice(order, batch_size)):
             yield pair_batch([pairs[i] for i in chosen], reference_S2[chosen])
@@ -162,5 +162,6 @@ def reference_log_probs(model: Step1ForCausalLM, pairs: Sequence[PreferenceRow],
     return torch.cat(found)
 
 
-def _epoch_seed(seed: int, number: int) -> int:
+def epoch_seed(seed: int, number: int) -> int:
+    """Seed of one epoch of a training with this seed."""
     return (seed * 1_000_003 + number) % 2**31

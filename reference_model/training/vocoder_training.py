@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ STFT_SIZES = (256, 512, 1024, 2048)
 MEL_WEIGHT, F0_WEIGHT = 4.0, 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class VoiceRow:
     """One answer in the vocoder's voice.
 
@@ -46,6 +47,11 @@ class VoiceRow:
     samples: NDArray[np.float32]
     codes: tuple[int, ...]
     f0_hz: NDArray[np.float32]
+
+    @cached_property
+    def mel_FM(self) -> Tensor:  # noqa: N802
+        """Its log-mel, computed once: an epoch cuts one crop of it."""
+        return log_mel(torch.from_numpy(self.samples))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +90,7 @@ def flow_batch(rows: Sequence[VoiceRow], config: FlowConfig) -> FlowBatch:
     n_frames = count_frames(len(rows[0].codes), config)
     mels = []
     for row in rows:
-        mel_FM = log_mel(torch.from_numpy(row.samples))[:n_frames]
+        mel_FM = row.mel_FM[:n_frames]
         mels.append(functional.pad(mel_FM.T[None], (0, n_frames - len(mel_FM)), mode="replicate")[0])
     return FlowBatch(codes_BT=torch.tensor([row.codes for row in rows]), mel_BMF=torch.stack(mels))
 
@@ -147,7 +153,7 @@ def _crop(
     hop = math.prod(config.upsample_rates) * config.hop
     short = max(0, n_frames * hop + hop - len(row.samples))
     wave_N = functional.pad(torch.from_numpy(row.samples), (0, short))
-    mel_MF = log_mel(wave_N).T
+    mel_MF = (log_mel(wave_N) if short else row.mel_FM).T
     last = min(mel_MF.shape[1], len(wave_N) // hop) - n_frames
     first = int(torch.randint(0, max(1, last + 1), (1,), generator=generator))
     f0_F = functional.pad(torch.from_numpy(row.f0_hz), (0, max(0, first + n_frames - len(row.f0_hz))))

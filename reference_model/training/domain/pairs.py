@@ -124,10 +124,10 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
         )
     # In rounds, so that two voices of one case are seldom the same.
     drawn = [asker for turn in range(max(a.weight for a in fitting)) for asker in fitting if asker.weight > turn]
-    for turn in range(min(split.voices_per_case, len(fitting)) if not case.asker else len(fitting)):
+    for turn in range(min(split.voices_per_case, len(fitting))):
         name = f"{template.name}/{_slug(case)}/{wording}/{turn}"
         number = _draw(split.seed, name)
-        asker = drawn[(number + turn) % len(drawn)] if not case.asker else fitting[turn]
+        asker = drawn[(number + turn) % len(drawn)]
         tone = case.tone or _any_tone(number, own_pitch=bool(case.asker))
         yield DomainPair(
             key=f"{name}/{asker.name}",

@@ -1,0 +1,92 @@
+"""All numbers of a training from nothing, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from aqaa_eval.reference_model.config import HiftConfig, ModelConfig, tiny
+from aqaa_eval.reference_model.training.loop import TrainingPlan
+from aqaa_eval.reference_model.training.merging import PAPER_WEIGHTS
+from aqaa_eval.reference_model.training.stages import BatchShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a model is made.
+
+    Attributes:
+        config: sizes of all parts.
+        plans: by stage: linguistic, semantic_free, semantic, hift, flow, pretrain, sft1, sft2, dpo.
+        block: of the decoder's batches.
+        speech_batch_s: seconds of sound in a batch of the tokenizers.
+        flow_frames: mel frames in a batch of the flow.
+        hift_frames: mel frames of a crop.
+        hift_batch: crops in a batch.
+        voices_per_case: voices that ask each question of the tiny domain.
+        n_trained: about how many of the training questions are used; None for all.
+        n_held_out: held-out questions that are coded, to measure with.
+        n_preferences: questions that are answered twice for preference optimisation.
+        beta: price of leaving the reference policy.
+        preference_batch: pairs in a batch.
+        merge_weights: of SFT 1, SFT 2 and DPO.
+        seed: of everything that is not a plan's.
+    """
+
+    config: ModelConfig
+    plans: Mapping[str, TrainingPlan]
+    block: BatchShape = field(default_factory=lambda: BatchShape(length=384, batch_size=6))
+    speech_batch_s: float = 30.0
+    flow_frames: int = 1600
+    hift_frames: int = 32
+    hift_batch: int = 16
+    voices_per_case: int = 3
+    n_trained: int | None = None
+    n_held_out: int = 150
+    n_preferences: int = 300
+    beta: float = 0.1
+    preference_batch: int = 8
+    merge_weights: tuple[float, float, float] = PAPER_WEIGHTS
+    seed: int = 0
+
+
+def tiny_recipe() -> Recipe:
+    """The shipped weights: hours on two cores."""
+    return Recipe(
+        config=replace(tiny(), hift=HiftConfig(base_channels=48, f0_channels=48)),
+        plans={
+            "linguistic": TrainingPlan(n_steps=1000, learning_rate=2e-3, n_warmup=50),
+            "semantic_free": TrainingPlan(n_steps=400, learning_rate=2e-3, n_warmup=50, final_share=0.5),
+            "semantic": TrainingPlan(n_steps=600, learning_rate=1e-3, n_warmup=10),
+            "hift": TrainingPlan(n_steps=3000, learning_rate=1e-3, n_warmup=50),
+            "flow": TrainingPlan(n_steps=2000, learning_rate=1e-3, n_warmup=100),
+            "pretrain": TrainingPlan(n_steps=1200, learning_rate=2e-3, n_warmup=50, final_share=0.5),
+            "sft1": TrainingPlan(n_steps=3400, learning_rate=1.5e-3, n_warmup=20, final_share=0.05),
+            "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
+            "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
+        },
+    )
+
+
+def smoke_recipe() -> Recipe:
+    """Every stage for a few steps: whether the whole holds together, in a minute; what comes out is noise."""
+    recipe = tiny_recipe()
+    plans = {name: replace(plan, n_steps=2, n_warmup=0, precision="no") for name, plan in recipe.plans.items()}
+    return replace(
+        recipe,
+        config=tiny(),
+        plans=plans,
+        block=BatchShape(length=512, batch_size=2),
+        speech_batch_s=8.0,
+        flow_frames=300,
+        hift_frames=16,
+        hift_batch=2,
+        voices_per_case=1,
+        n_trained=60,
+        n_held_out=9,
+        n_preferences=4,
+        preference_batch=2,
+    )
+
+
+RECIPES = {"tiny": tiny_recipe, "smoke": smoke_recipe}

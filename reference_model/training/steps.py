@@ -1,0 +1,362 @@
+"""From the spoken domain to models, step by step; a step that is done is read from its folder and not made again.
+
+speech -> tokenizer -> codes -+-> vocoder
+                              +-> pretrain -> sft1 -+-> sft2
+                                                    +-> pairs -> dpo, dpo_plain
+all of it -> models/{sft1, sft2, dpo, dpo_plain, merged}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from aqaa_eval.reference_model.backbone.step1 import Step1ForCausalLM
+from aqaa_eval.reference_model.checkpoint import save_model
+from aqaa_eval.reference_model.model import StepAudioAQAA, random_backbone
+from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
+from aqaa_eval.reference_model.tokenizer.preprocess import preprocess
+from aqaa_eval.reference_model.training.domain.pairs import TRAIN, DomainPair
+from aqaa_eval.reference_model.training.lessons import Lessons
+from aqaa_eval.reference_model.training.loop import Stage, TrainingPlan, Watcher, train
+from aqaa_eval.reference_model.training.merging import merge_checkpoints
+from aqaa_eval.reference_model.training.preferences import Rank, answered_twice
+from aqaa_eval.reference_model.training.recipe import Recipe
+from aqaa_eval.reference_model.training.rows import PreferenceRow, TrainingRow
+from aqaa_eval.reference_model.training.speech_rows import PhonemeTable, SpeechBatch, SpeechRow, speech_batches
+from aqaa_eval.reference_model.training.speech_store import ANSWER, READING, StoredTake, stored_takes
+from aqaa_eval.reference_model.training.stages import dpo_stage, epoch_seed, masked_for_dpo, sft_stage
+from aqaa_eval.reference_model.training.tokenizer_training import (
+    CodebookUse,
+    LinguisticTask,
+    SemanticTask,
+    codebook_use,
+    linguistic_codebook,
+    measure_cmvn,
+)
+from aqaa_eval.reference_model.training.vocoder_training import (
+    FlowTask,
+    HiftTask,
+    VoiceRow,
+    flow_batches,
+    hift_batches,
+)
+from aqaa_eval.reference_model.vocabulary import Vocabulary
+from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
+
+Codes = dict[tuple[str, str], tuple[int, ...]]
+StageWatcher = Callable[[str, int, int, Mapping[str, float]], None]
+"""Told of a stage, its finished step, all its steps, and the step's figures."""
+_CODED_AT_ONCE = 64
+_CMVN_TAKES = 400
+_CODEBOOK_TAKES = 1500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """A folder in which a model is made.
+
+    Attributes:
+        recipe: all numbers.
+        folder: for everything that is made.
+        pairs: of the domain; those that are held out are coded, and never learnt.
+        watch: told of progress.
+    """
+
+    recipe: Recipe
+    folder: Path
+    pairs: Sequence[DomainPair]
+    watch: StageWatcher | None = None
+
+    @property
+    def speech(self) -> Path:
+        """Where the recordings lie."""
+        return self.folder / "speech"
+
+    @property
+    def models(self) -> Path:
+        """Where the finished models lie."""
+        return self.folder / "models"
+
+    def run(self, name: str, model: nn.Module, epoch: Callable[[int], Iterator[Any]]) -> None:
+        """Train a module whose `forward` is its loss, by the plan of this name."""
+        self.run_stage(Stage(name=name, model=model, loss=lambda network, batch: network(batch), epoch=epoch), name)
+
+    def run_stage(self, stage: Stage[Any], plan_name: str) -> None:
+        """Train a stage in the folder of its name."""
+        plan = self.recipe.plans[plan_name]
+        train(stage, plan, self.folder / "stages" / stage.name, watch=self._watcher(stage.name, plan))
+
+    def _watcher(self, name: str, plan: TrainingPlan) -> Watcher | None:
+        watch = self.watch
+        return None if watch is None else lambda step, figures: watch(name, step, plan.n_steps, figures)
+
+    @cached_property
+    def trained_pairs(self) -> list[DomainPair]:
+        """What may be learnt."""
+        return [pair for pair in self.pairs if pair.split == TRAIN]
+
+    @cached_property
+    def held_out_keys(self) -> frozenset[str]:
+        """Questions that no part may be trained on."""
+        return frozenset(pair.key for pair in self.pairs if pair.split != TRAIN)
+
+    def takes(self, **which: Iterable[str]) -> Iterator[StoredTake]:
+        """Recordings that may be learnt."""
+        return (take for take in stored_takes(self.speech, **which) if take.key not in self.held_out_keys)
+
+
+def make_tokenizer(shop: Workshop) -> DualTokenizer:
+    """Train both encoders and their codebooks, or read them if they are made."""
+    made = shop.folder / "tokenizer.safetensors"
+    if made.is_file():
+        tokenizer = DualTokenizer.blank(shop.recipe.config)
+        tokenizer.load_state_dict(load_file(made), assign=True)
+        return tokenizer.eval()
+    rows = [_speech_row(take) for take in shop.takes()]
+    table = PhonemeTable.of([row.phonemes for row in rows])
+    cmvn, linguistic, codebook = _linguistic(shop, rows, table)
+    tokenizer = DualTokenizer(
+        linguistic=linguistic, semantic=_semantic(shop, rows, table), cmvn=cmvn, codebook=codebook
+    ).eval()
+    save_whole({name: tensor.contiguous() for name, tensor in tokenizer.state_dict().items()}, made)
+    return tokenizer
+
+
+def _speech_row(take: StoredTake) -> SpeechRow:
+    return SpeechRow(
+        key=take.key,
+        samples=preprocess(take.samples, take.sample_rate_hz, name=take.key).numpy(),
+        phonemes=take.phonemes.replace(" ", ""),
+    )
+
+
+def _linguistic(shop: Workshop, rows: Sequence[SpeechRow], table: PhonemeTable) -> tuple[Tensor, Any, Tensor]:
+    recipe = shop.recipe
+    some = rows[:: max(1, len(rows) // _CMVN_TAKES)]
+    torch.manual_seed(recipe.seed)
+    cmvn = measure_cmvn([torch.from_numpy(row.samples) for row in some])
+    task = LinguisticTask(recipe.config.linguistic, cmvn, table.size)
+    shop.run("linguistic", task, _speech_epochs(shop, rows, table))
+    chosen = rows[:: max(1, len(rows) // _CODEBOOK_TAKES)]
+    batches = speech_batches(chosen, table, seconds=recipe.speech_batch_s, seed=recipe.seed)
+    n_codes = recipe.config.linguistic.n_codes
+    return cmvn, task.encoder, linguistic_codebook(task, batches, n_codes, seed=recipe.seed)
+
+
+def _semantic(shop: Workshop, rows: Sequence[SpeechRow], table: PhonemeTable) -> Any:
+    recipe = shop.recipe
+    torch.manual_seed(recipe.seed + 1)
+    task = SemanticTask(recipe.config.semantic, table.size)
+    epochs = _speech_epochs(shop, rows, table)
+    shop.run("semantic_free", task, epochs)
+    # A resumed stage reads its codes from the checkpoint, over these.
+    chosen = rows[:: max(1, len(rows) // _CODEBOOK_TAKES)]
+    batches = speech_batches(chosen, table, seconds=recipe.speech_batch_s, seed=recipe.seed)
+    task.start_coding(batches, seed=recipe.seed)
+    shop.run("semantic", task, epochs)
+    return task.tokenizer
+
+
+def _speech_epochs(
+    shop: Workshop, rows: Sequence[SpeechRow], table: PhonemeTable
+) -> Callable[[int], Iterator[SpeechBatch]]:
+    recipe = shop.recipe
+    return lambda number: speech_batches(
+        rows, table, seconds=recipe.speech_batch_s, seed=epoch_seed(recipe.seed, number)
+    )
+
+
+def make_codes(shop: Workshop, tokenizer: DualTokenizer) -> Codes:
+    """Codes of every recording, held-out ones included."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    made = shop.folder / "codes.parquet"
+    if not made.is_file():
+        rows: list[dict[str, Any]] = []
+        takes = list(stored_takes(shop.speech))
+        for start in range(0, len(takes), _CODED_AT_ONCE):
+            part = takes[start : start + _CODED_AT_ONCE]
+            with torch.inference_mode():
+                found = tokenizer.encode_batch(
+                    [take.samples for take in part],
+                    [take.sample_rate_hz for take in part],
+                    names=[take.key for take in part],
+                )
+            rows += [{"kind": t.kind, "key": t.key, "codes": codes} for t, codes in zip(part, found, strict=True)]
+            if shop.watch:
+                shop.watch("codes", len(rows), len(takes), {})
+        temporary = made.with_suffix(".part")
+        pq.write_table(pa.Table.from_pylist(rows), temporary)
+        os.replace(temporary, made)
+    return {(row["kind"], row["key"]): tuple(row["codes"]) for row in pq.read_table(made).to_pylist()}
+
+
+def uses_of_codebooks(shop: Workshop, codes: Codes) -> dict[str, CodebookUse]:
+    """How evenly the two codebooks are used over all recordings."""
+    config = shop.recipe.config
+    n_linguistic, n_semantic = config.linguistic.n_codes, config.semantic.n_codebook_size
+    flat = [code for row in codes.values() for code in row]
+    return {
+        "linguistic": codebook_use([code for code in flat if code < n_linguistic], n_linguistic),
+        "semantic": codebook_use([code - n_linguistic for code in flat if code >= n_linguistic], n_semantic),
+    }
+
+
+def make_vocoder(shop: Workshop, codes: Codes) -> Vocoder:
+    """Train HiFT and the flow on the voice of the answers."""
+    hift = make_hift(shop)
+    return Vocoder(make_flow(shop, codes).flow, hift.hift)
+
+
+def make_hift(shop: Workshop) -> HiftTask:
+    """Train HiFT on the voice of the answers; it needs no codes."""
+    recipe, config = shop.recipe, shop.recipe.config.hift
+    torch.manual_seed(recipe.seed + 2)
+    task = HiftTask(config)
+    rows = _voice_rows(shop, {})
+
+    def epoch(number: int) -> Iterator[Any]:
+        seed = epoch_seed(recipe.seed, number)
+        return hift_batches(rows, config, n_frames=recipe.hift_frames, batch_size=recipe.hift_batch, seed=seed)
+
+    shop.run("hift", task, epoch)
+    return task
+
+
+def make_flow(shop: Workshop, codes: Codes) -> FlowTask:
+    """Train the flow on the voice of the answers."""
+    recipe, config = shop.recipe, shop.recipe.config.flow
+    torch.manual_seed(recipe.seed + 3)
+    task = FlowTask(config)
+    rows = [row for row in _voice_rows(shop, codes) if row.codes]
+
+    def epoch(number: int) -> Iterator[Any]:
+        return flow_batches(rows, config, frames=recipe.flow_frames, seed=epoch_seed(recipe.seed, number))
+
+    shop.run("flow", task, epoch)
+    return task
+
+
+def _voice_rows(shop: Workshop, codes: Codes) -> list[VoiceRow]:
+    import numpy as np
+
+    return [
+        VoiceRow(
+            key=take.key,
+            samples=take.samples,
+            codes=codes.get((take.kind, take.key), ()),
+            f0_hz=np.asarray(take.f0_hz, np.float32),
+        )
+        for take in shop.takes(kinds=(ANSWER, READING))
+    ]
+
+
+def make_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer, Vocoder], rank: Rank) -> Path:
+    """Train the decoder through all stages, and write a model of each.
+
+    Args:
+        shop: where.
+        codes: of all recordings.
+        parts: tokenizer and vocoder, the same in every model.
+        rank: who says which of two answers is better.
+
+    Returns:
+        the folder of the merged model.
+    """
+    recipe = shop.recipe
+    vocabulary = Vocabulary.tiny()
+    lessons = Lessons(
+        pairs=shop.trained_pairs,
+        codes=codes,
+        vocabulary=vocabulary,
+        convention=recipe.config.prompt_convention,
+        max_length=recipe.block.length,
+    )
+    decoder = _Decoder(shop, parts, vocabulary)
+    backbone = random_backbone(recipe.config, recipe.seed).train()
+    decoder.learn("pretrain", backbone, lessons.pretraining())
+    decoder.learn("sft1", backbone, lessons.stage_1())
+    decoder.save("sft1", backbone)
+    first = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    pairs = make_preferences(shop, decoder.model(backbone), lessons, rank)
+    decoder.learn("sft2", backbone, lessons.stage_2())
+    decoder.save("sft2", backbone)
+    for name, mask_audio in (("dpo", True), ("dpo_plain", False)):
+        backbone.load_state_dict(first)
+        decoder.prefer(name, backbone, masked_for_dpo(pairs, vocabulary, mask_audio=mask_audio))
+        decoder.save(name, backbone)
+    merged = shop.models / "merged"
+    folders = [shop.models / name for name in ("sft1", "sft2", "dpo")]
+    merge_checkpoints(folders, merged, weights=recipe.merge_weights)
+    return merged
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    """The decoder between tokenizer and vocoder that do not change any more."""
+
+    shop: Workshop
+    parts: tuple[DualTokenizer, Vocoder]
+    vocabulary: Vocabulary
+
+    def learn(self, name: str, backbone: Step1ForCausalLM, rows: Sequence[TrainingRow]) -> None:
+        recipe = self.shop.recipe
+        backbone.separate_projections()  # answering has joined them
+        self.shop.run_stage(sft_stage(name, backbone, rows, recipe.block, seed=recipe.seed), name)
+
+    def prefer(self, name: str, backbone: Step1ForCausalLM, pairs: Sequence[PreferenceRow]) -> None:
+        recipe = self.shop.recipe
+        backbone.separate_projections()
+        stage = dpo_stage(name, backbone, pairs, beta=recipe.beta, batch_size=recipe.preference_batch, seed=recipe.seed)
+        self.shop.run_stage(stage, "dpo")
+
+    def save(self, name: str, backbone: Step1ForCausalLM) -> None:
+        save_model(self.model(backbone), self.shop.models / name)
+
+    def model(self, backbone: Step1ForCausalLM) -> StepAudioAQAA:
+        tokenizer, vocoder = self.parts
+        config = self.shop.recipe.config
+        return StepAudioAQAA(
+            config, backbone=backbone, tokenizer=tokenizer, vocoder=vocoder, vocabulary=self.vocabulary
+        )
+
+
+def make_preferences(shop: Workshop, model: StepAudioAQAA, lessons: Lessons, rank: Rank) -> list[PreferenceRow]:
+    """Pairs of answers that the stage-1 model gave to the same question, the better one first."""
+    made = shop.folder / "preferences.json"
+    if not made.is_file():
+        every = max(1, len(shop.trained_pairs) // shop.recipe.n_preferences)
+        chosen = shop.trained_pairs[::every][: shop.recipe.n_preferences]
+        found = answered_twice(model, [(pair, lessons.spoken(pair)) for pair in chosen], rank, watch=shop.watch)
+        temporary = made.with_suffix(".part")
+        temporary.write_text(json.dumps(found), "utf-8")
+        os.replace(temporary, made)
+    rows = json.loads(made.read_text("utf-8"))
+    if not rows:
+        raise ValueError(f"{made}: no question got two answers of different worth, so there is nothing to prefer")
+    return [
+        PreferenceRow(chosen=_row(row["prompt"], row["chosen"]), rejected=_row(row["prompt"], row["rejected"]))
+        for row in rows
+    ]
+
+
+def _row(prompt: Sequence[int], answer: Sequence[int]) -> TrainingRow:
+    return TrainingRow(ids=(*prompt, *answer), loss=(False,) * len(prompt) + (True,) * len(answer))
+
+
+def save_whole(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors whole or not at all."""
+    temporary = path.with_suffix(".part")
+    save_file(dict(tensors), temporary)
+    os.replace(temporary, path)

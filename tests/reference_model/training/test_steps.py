@@ -1,0 +1,143 @@
+"""The whole recipe in a few steps on real synthesised speech: every stage leaves a model, and is not made twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aqaa_eval.reference_model import load
+from aqaa_eval.reference_model.layout import parse_layout
+from aqaa_eval.reference_model.training import steps
+from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw
+from aqaa_eval.reference_model.training.domain.templates import Manner
+from aqaa_eval.reference_model.training.lessons import Lessons
+from aqaa_eval.reference_model.training.preferences import Candidate
+from aqaa_eval.reference_model.training.recipe import smoke_recipe, tiny_recipe
+from aqaa_eval.reference_model.training.speech_store import Take, speak_domain
+from aqaa_eval.reference_model.vocabulary import Vocabulary
+
+MODELS = {"sft1", "sft2", "dpo", "dpo_plain", "merged"}
+
+
+class HibariStudio:
+    """One real voice for everything; its pitch is not measured."""
+
+    def __init__(self) -> None:
+        hibari = pytest.importorskip("hibari", reason="the test voice is hibari-tts, in the offline extra")
+        self._voice = hibari.Hibari()
+
+    def ask(self, pair: DomainPair) -> Take:
+        return self._take(pair.question)
+
+    def answer(self, text: str, manner: Manner) -> Take:
+        return replace(self._take(text), f0_hz=np.full(400, 120.0, np.float32))
+
+    def _take(self, text: str) -> Take:
+        samples = np.asarray(self._voice(text, seed=0), np.float32)
+        return Take(samples=samples, sample_rate_hz=24_000, phonemes="".join(self._voice.phonemize(text)))
+
+
+def longer(pair: DomainPair, candidates: list[Candidate]) -> list[float]:
+    return [float(len(candidate.samples)) for candidate in candidates]
+
+
+def some_pairs() -> list[DomainPair]:
+    askers = [
+        Asker(name=f"{split}-{sex}", sounds_like=sex, languages=("en", "ja"), split=split)
+        for split in (TRAIN, HELD_OUT)
+        for sex in ("man", "woman")
+    ]
+    pairs = [pair for pair in draw(askers) if pair.language == "en"]
+    trained = [pair for pair in pairs if pair.split == TRAIN]
+    return [*trained[:: len(trained) // 24], *[pair for pair in pairs if pair.split == HELD_OUT][:2]]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> steps.Workshop:
+    recipe = replace(smoke_recipe(), n_preferences=2)
+    # Fewer codes than published, so that k-means has its seeds in a moment; ids keep their places.
+    shop = steps.Workshop(recipe=recipe, folder=tmp_path_factory.mktemp("work"), pairs=some_pairs())
+    speak_domain(shop.pairs, HibariStudio(), shop.speech)
+    return shop
+
+
+@pytest.fixture(scope="module")
+def merged(shop: steps.Workshop) -> Path:
+    return make(shop)
+
+
+def make(shop: steps.Workshop) -> Path:
+    tokenizer = steps.make_tokenizer(shop)
+    codes = steps.make_codes(shop, tokenizer)
+    return steps.make_models(shop, codes, (tokenizer, steps.make_vocoder(shop, codes)), longer)
+
+
+def test_every_stage_leaves_a_model_that_answers(shop, merged):
+    assert {path.name for path in shop.models.iterdir()} == MODELS
+    model = load(str(merged))
+    assert model.config == shop.recipe.config
+
+
+def test_the_merged_model_is_the_weighted_mean_of_the_stages(shop, merged):
+    key = "model.layers.0.mlp.down_proj.weight"
+    weights = {name: load(str(shop.models / name)).backbone.state_dict()[key] for name in MODELS}
+    mean = (5 * weights["sft1"] + 5 * weights["sft2"] + weights["dpo"]) / 11
+    torch.testing.assert_close(weights["merged"], mean)
+    assert not torch.equal(weights["dpo"], weights["dpo_plain"])
+
+
+def test_a_second_call_makes_nothing_twice(shop, merged):
+    before = {path: path.stat().st_mtime_ns for path in shop.folder.rglob("metrics.jsonl")}
+    stored = load(str(merged)).fingerprint()
+    make(shop)
+    assert {path: path.read_text().count("\n") for path in before} == {
+        path: shop.recipe.plans[path.parent.name.removesuffix("_plain")].n_steps for path in before
+    }
+    assert load(str(merged)).fingerprint() == stored
+
+
+def test_nothing_that_is_held_out_is_learnt(shop):
+    held_out = {pair.key for pair in shop.pairs if pair.split == HELD_OUT}
+    asked = {pair.question for pair in shop.pairs if pair.split == HELD_OUT}
+    learnt = list(shop.takes())
+    assert held_out
+    assert learnt
+    assert not held_out & {take.key for take in learnt}
+    assert not asked & {take.text for take in learnt}
+    assert not held_out & {pair.key for pair in shop.trained_pairs}
+
+
+def test_recordings_of_other_pairs_are_refused(shop):
+    with pytest.raises(ValueError, match="other pairs"):
+        speak_domain(shop.pairs[1:], HibariStudio(), shop.speech)
+
+
+def test_the_codebooks_use_is_counted_apart(shop, merged):
+    codes = steps.make_codes(shop, steps.make_tokenizer(shop))
+    uses = steps.uses_of_codebooks(shop, codes)
+    assert uses["linguistic"].n_codes == 1024
+    assert uses["semantic"].n_codes == 4096
+    assert 1 < uses["linguistic"].perplexity <= uses["linguistic"].n_used
+
+
+def test_lessons_learn_answers_only_and_in_every_layout(shop, merged):
+    codes = steps.make_codes(shop, steps.make_tokenizer(shop))
+    vocabulary = Vocabulary.tiny()
+    lessons = Lessons(pairs=shop.trained_pairs, codes=codes, vocabulary=vocabulary, convention="chat", max_length=2048)
+    rows = lessons.stage_1()
+    example = lessons.spoken(shop.trained_pairs[0])
+    row = lessons.row(example)
+    learnt = [token for token, is_learnt in zip(row.ids, row.loss, strict=True) if is_learnt]
+    assert vocabulary.decode(learnt).strip() == example.answer[0].text
+    spoken_only = lessons.row(example, parse_layout("audio_only").name)
+    assert len(spoken_only) < len(row)
+    assert len(rows) > len(shop.trained_pairs)
+    assert len(lessons.stage_2()) < len(shop.trained_pairs)
+
+
+def test_the_recipes_name_every_stage():
+    assert set(tiny_recipe().plans) == set(smoke_recipe().plans)
