@@ -66,8 +66,9 @@ def execute(
         folder=folder,
         only_stored=model is None,
     )
+    stages = ("generate", "transcribe", "judge") if transcriber else ("generate", "judge")
     try:
-        with RunProgress(quiet=quiet) as progress:
+        with RunProgress(quiet=quiet, stages=stages, spent=lambda: getattr(judge, "spent", "")) as progress:
             executor: LocalExecutor[Work] = LocalExecutor()
             return drive(request, executor=executor, progress=progress)
     finally:
