@@ -72,7 +72,7 @@ def parse_json(text: bytes) -> dict[str, object]:
     if len(text) > MAX_ROW_BYTES:
         raise Fault("", f"{len(text)} bytes; a line holds at most {MAX_ROW_BYTES}")
     try:
-        values = json.loads(text)
+        values = json.loads(text.decode("utf-8-sig"))  # left to itself, json guesses UTF-16 and UTF-32
     except UnicodeDecodeError as error:
         raise Fault("", f"not UTF-8 (byte {error.start} of the line); save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
