@@ -57,6 +57,9 @@ def run(
     judge_url: Annotated[str | None, typer.Option(help="Server of the judge.")] = None,
     asr_url: Annotated[str | None, typer.Option(help="Server of the transcriber.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Setting of the model, name=value.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let a model run code that lies in its checkpoint.")
+    ] = False,
     judge_set: Annotated[list[str] | None, typer.Option(help="Setting of the judge, name=value.")] = None,
     asr_set: Annotated[list[str] | None, typer.Option(help="Setting of the transcriber, name=value.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML with the same fields; flags win.")] = None,
@@ -95,7 +98,7 @@ def run(
         "perturb": perturb,
         "second_asr": second_asr,
         "python": python,
-        "model_options": parse_options(set_, base_url=base_url),
+        "model_options": parse_options(set_, base_url=base_url, trusts_code=trust_remote_code),
         "judge_options": parse_options(judge_set, base_url=judge_url),
         "asr_options": parse_options(asr_set, base_url=asr_url),
     }

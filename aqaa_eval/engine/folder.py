@@ -15,11 +15,13 @@ from pydantic import TypeAdapter, ValidationError
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.errors import DataError, UsageError
 from aqaa_eval.core.notrun import NotRun
+from aqaa_eval.core.plain_file import read_plain_text
 from aqaa_eval.core.runlog import Manifest
 from aqaa_eval.core.runspec import RunSpec, describe_validation
 from aqaa_eval.core.shard import Shard
 
 FORMAT = 1
+MAX_HEAD_BYTES = 1 << 28
 ANSWER_FIELDS = ("model", "answer_options", "suites", "suite_options", "limit", "repeats", "seed", "perturb")
 """Fields of the spec that decide what is asked. The others can change on a stored run: it is then scored again."""
 
@@ -121,7 +123,7 @@ class RunFolder:
             return spec, manifest, {card.id: card for card in cards}, int(head["n_planned"])
         except ValidationError as error:
             raise DataError(describe_validation(error, name=str(self.head))) from error
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{self.head}: field {error} is missing or malformed") from error
 
     def read_not_run(self) -> tuple[NotRun, ...]:
@@ -146,24 +148,23 @@ class RunFolder:
             return ()
         notes: dict[str, list[str]] = {}
         try:
-            for line in file.read_text(encoding="utf-8").splitlines():
+            for line in read_plain_text(file, max_bytes=MAX_HEAD_BYTES).splitlines():
                 graded = json.loads(line)
                 notes[str(graded["judge"])] = [str(note) for note in graded["notes"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{file}: cannot be read ({error}); move it away") from error
         return tuple(note for told in notes.values() for note in told)
 
     def _head(self) -> dict[str, Any]:
         try:
-            head: dict[str, Any] = json.loads(self.head.read_text(encoding="utf-8"))
+            head: dict[str, Any] = json.loads(read_plain_text(self.head, max_bytes=MAX_HEAD_BYTES))
         except FileNotFoundError as error:
             raise DataError(f"{self.path}: no run lies here (run.json is missing)") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{self.head}: cannot be read as JSON ({error})") from error
         if not isinstance(head, dict) or head.get("format") != FORMAT:
-            raise DataError(
-                f"{self.head}: format {head.get('format')!r} is not {FORMAT}; score it with the version that made it"
-            )
+            found = repr(head.get("format") if isinstance(head, dict) else head)[:80]
+            raise DataError(f"{self.head}: format {found} is not {FORMAT}; score it with the version that made it")
         return head
 
     def refuse_other_spec(self, spec: RunSpec) -> None:
