@@ -28,8 +28,6 @@ def print_table(summary: Summary, console: Console) -> None:
         style = "bold" if row is summary.overall else ""
         table.add_row(*(Text(cell) for cell in _cells(row, parts)), style=style)
     console.print(Text(_headline(summary)), soft_wrap=True)
-    for note in summary.notes:
-        console.print(Text(f"note: {' '.join(note.split())}"), soft_wrap=True)
     console.print(table)
 
 

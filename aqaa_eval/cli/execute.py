@@ -168,8 +168,8 @@ def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean
         print_hearing(hearing, console)
         if kept:
             print_kept(kept, console)
-    if log.manifest.shard is not None:
-        print(f"note: {log.notes[0]}", file=sys.stderr)
+    for note in log.notes:
+        print(f"note: {' '.join(note.split())}", file=sys.stderr)
     print(f"report: {page}", file=sys.stderr)
     return _completeness(outcome, folder.path, log)
 

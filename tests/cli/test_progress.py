@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -81,3 +85,13 @@ def test_what_is_complete_is_said_once_and_quiet_says_nothing(capsys: pytest.Cap
         with RunProgress(quiet=quiet) as progress:
             progress.begin(n_jobs=4, n_stored=4)
     assert capsys.readouterr().err == "4 of 4 conversations are already complete\n"
+
+
+def test_an_alarm_of_the_judge_is_told_after_the_table_and_in_json(cli: Callable[..., Any], tmp_path: Path) -> None:
+    run, plain = tmp_path / "run", ["--asr", "none", "--speech-mos", "none", "--quiet"]
+    assert cli("run", "--model", "fake:silent", "--suite", "gaming", "--limit", "1", *plain, "--out", run).code == 0
+    alarm = "the judge m graded anchors 0.9 lower than before"
+    (run / "anchors.jsonl").write_text(json.dumps({"judge": "m", "levels": {}, "notes": [alarm]}) + "\n", "utf-8")
+    assert f"note: {alarm}\n" in cli("report", run).err
+    assert json.loads(cli("report", run, "--json").out)["notes"] == [alarm]
+    assert alarm in (run / "report.html").read_text("utf-8")

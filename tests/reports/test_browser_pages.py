@@ -14,6 +14,7 @@ from aqaa_eval.reports.compare_page import CompareSettings, write_comparison
 from aqaa_eval.reports.leaderboard import Entry
 from aqaa_eval.reports.leaderboard_site import build_site
 from tests.chromium import browser, needs_chromium
+from tests.reports.axe import serious_violations
 from tests.reports.boards import made, three
 from tests.reports.builders import run_log
 from tests.reports.payloads import PAYLOADS, hostile_log
@@ -122,6 +123,13 @@ def test_the_comparison_fits_the_screen(
     assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_comparison_has_no_serious_violation_of_accessibility(browser: Any, comparison: Path, scheme: str) -> None:
+    opened = Opened(browser, comparison, scheme=scheme)
+    opened.page.locator("details.item summary").first.click()
+    assert serious_violations(opened.page) == []
+
+
 def test_nothing_from_the_runs_is_executed_in_a_comparison(browser: Any, tmp_path: Path) -> None:
     attempts = [item for payload in PAYLOADS for item in hostile_log(tmp_path, payload).attempts]
     log = renamed(run_log(tmp_path, attempts), "".join(PAYLOADS))
@@ -150,6 +158,15 @@ def test_the_leaderboard_fits_the_screen_says_nothing_and_loads_nothing(
     opened.page.locator("details summary").first.click()
     assert opened.page.locator("details[open] table").first.is_visible()
     assert (opened.said, opened.loaded) == ([], [])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_leaderboard_has_no_serious_violation_of_accessibility(browser: Any, tmp_path: Path, scheme: str) -> None:
+    cut = replace(made("cut", 3.0), n_planned=99)
+    build_site([Entry(log=log) for log in (*three(), cut)], tmp_path / "site")
+    opened = Opened(browser, tmp_path / "site" / "index.html", scheme=scheme)
+    opened.page.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
+    assert serious_violations(opened.page) == []
 
 
 def test_nothing_from_the_runs_is_executed_on_a_leaderboard(browser: Any, tmp_path: Path) -> None:
