@@ -2,7 +2,7 @@
 
 That package wants CUDA, flash-attn, torchaudio and old pins: give it an environment of its own and name it with
 `--python`. It also runs code that lies in the checkpoint (it loads it with trust_remote_code), one more reason to keep
-it apart. Nothing of it is imported before a model is built.
+it apart, and why it wants `--trust-remote-code`. Nothing of it is imported before a model is built.
 
 It hears files only, so each question is written to a temporary WAV file that is removed with the answer. Earlier
 answers go back as sound with their text, as its authors do it. Questions and answer share 120 s of audio positions
@@ -42,6 +42,7 @@ INSTALL = (
     "pip install git+https://github.com/MoonshotAI/Kimi-Audio (with its submodules), "
     "pip install flash-attn --no-build-isolation, pip install torchaudio torchdyn"
 )
+TRUST = "trust_remote_code"
 _SETTINGS = {
     "audio_temperature": "of the speech (0.8)",
     "audio_top_k": "of the speech (10)",
@@ -51,6 +52,7 @@ _SETTINGS = {
     "text_top_k": "of the text (5)",
     "text_repetition_penalty": "of the text (1.0)",
     "text_repetition_window_size": "steps (16)",
+    TRUST: "true, or --trust-remote-code: code of the checkpoint may run",
     "audio": "false to ask for text alone (no speech decoder is loaded)",
     "min_answer_s": "room that must be left for the answer, in seconds (4)",
 }
@@ -95,6 +97,11 @@ def build(argument: str, options: Mapping[str, OptionValue]) -> KimiAudioModel:
         MissingWeights: `kimia_infer` or something that it needs is not in this environment.
     """
     settings = read_settings(options)
+    name = argument or REPOSITORY
+    if not option(options, TRUST, False):
+        raise UsageError(
+            f"kimi-audio runs code that lies in the checkpoint {name}; if you trust its makers, say --trust-remote-code"
+        )
     try:
         package = importlib.import_module("kimia_infer.api.kimia")
     except ImportError as error:
@@ -102,13 +109,12 @@ def build(argument: str, options: Mapping[str, OptionValue]) -> KimiAudioModel:
             f"kimi-audio needs its own package ({error}). In an environment of its own: {INSTALL}; then "
             "--model kimi-audio --python /path/to/that/bin/python"
         ) from error
-    name = argument or REPOSITORY
     try:
         model = package.KimiAudio(model_path=name, load_detokenizer=settings.audio)
     except (OSError, ValueError, RuntimeError, AssertionError, ImportError) as error:
         reason = " ".join(str(error).split())[:500]
         raise UsageError(f"--model kimi-audio:{name}: cannot be loaded: {type(error).__name__}: {reason}") from error
-    shown = "".join(f",{key}={value}" for key, value in sorted(options.items()))
+    shown = "".join(f",{key}={value}" for key, value in sorted(options.items()) if key != TRUST)
     # Only now: if it was not here, the package itself has downloaded it.
     return KimiAudioModel(model, settings, identity=f"kimi-audio:{identity_of(name)}{shown}")
 

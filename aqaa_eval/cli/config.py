@@ -32,7 +32,9 @@ def read_config(path: Path) -> dict[str, Any]:
     return values
 
 
-def parse_options(pairs: Sequence[str] | None, *, base_url: str | None = None) -> dict[str, Any] | None:
+def parse_options(
+    pairs: Sequence[str] | None, *, base_url: str | None = None, trusts_code: bool = False
+) -> dict[str, Any] | None:
     """`--set name=value` pairs, with numbers and booleans read as such; None if nothing is given.
 
     >>> parse_options(["delay_s=0.5", "greedy=true", "voice=jane"])
@@ -49,6 +51,8 @@ def parse_options(pairs: Sequence[str] | None, *, base_url: str | None = None) -
         if not sign or not name:
             raise UsageError(f"--set {pair}: write it as name=value")
         options[name] = _plain(value)
+    if trusts_code:
+        options["trust_remote_code"] = True
     if "@" in str(options.get("base_url", "")):
         raise UsageError("the server's address holds a user or password; give keys by the environment (OPENAI_API_KEY)")
     return options or None

@@ -18,6 +18,9 @@ def serve(
     name: Annotated[str | None, typer.Option(help="Name under which clients ask for it. (default: the model)")] = None,
     base_url: Annotated[str | None, typer.Option(help="Server of the model, for openai:MODEL and the like.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Setting of the model, name=value.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let a model run code that lies in its checkpoint.")
+    ] = False,
     python: Annotated[str | None, typer.Option(help="Interpreter of another environment to run the model in.")] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="Name under which the server may be called.")] = None,
     waiting: Annotated[int, typer.Option(help="Questions that may wait while one is answered.")] = 8,
@@ -45,7 +48,7 @@ def serve(
         n_waiting=waiting,
         limit_s=timeout_s,
     )
-    options = parse_options(set_, base_url=base_url) or {}
+    options = parse_options(set_, base_url=base_url, trusts_code=trust_remote_code) or {}
     spec = parse_run_spec({"model": model, "model_options": options, "python": python}, name="command line")
     server = LocalServer(catalog.make_model(spec, log=log), settings)
     print(f"{settings.name}: page at {server.url}/, API at {server.url}/v1 (Ctrl-C stops it)", file=sys.stderr)

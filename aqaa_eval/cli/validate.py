@@ -59,6 +59,9 @@ def model(
     name: Annotated[str, typer.Argument(help="Model, as after --model: python:my_models:Model, command:./answer.sh.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Setting of the model, name=value.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Server of the model, for openai:MODEL and the like.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let a model run code that lies in its checkpoint.")
+    ] = False,
     python: Annotated[str | None, typer.Option(help="Interpreter of another environment to run the model in.")] = None,
     limit_s: Annotated[float, typer.Option(help="Seconds after which an answer is said to hang.", min=0.1)] = 600.0,
     json_: Annotated[bool, typer.Option("--json", help="As JSON on stdout.")] = False,
@@ -81,7 +84,7 @@ def model(
     from aqaa_eval.core.runspec import parse_run_spec
 
     share_cores()
-    options = parse_options(set_, base_url=base_url) or {}
+    options = parse_options(set_, base_url=base_url, trusts_code=trust_remote_code) or {}
     spec = parse_run_spec({"model": name, "model_options": options, "python": python}, name="command line")
     chosen = catalog.make_model(spec)
     settings = conformance.exam_settings(spec, limit_s=limit_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -67,7 +68,7 @@ def read_baseline(path: Path) -> RunLog:
             attempts=_attempts().validate_json(json.dumps(values["attempts"])),
             n_planned=int(values["n_planned"]),
         )
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
         told = describe_validation(error, name=path.name) if isinstance(error, ValidationError) else str(error)
         raise DataError(f"{path}: cannot be read as a baseline ({told})") from error
 

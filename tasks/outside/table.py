@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_TABLE_BYTES = 1 << 30
+MAX_RATIO, MIN_UNPACKED_BYTES = 100, 1 << 27
 _N_LOOKED_AT = 50
 _SAMPLE_CHARS = 40
 
@@ -88,17 +89,31 @@ def read_parquet(paths: Sequence[Path], *, name: str) -> Table:
         DataError: one is no parquet file, or has other columns than the first.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     for path in paths:
         if not path.is_file():  # opening a pipe would wait for its writer
             raise DataError(f"{path}: not a regular file; download the table again")
     try:
-        tables = [pq.read_table(path) for path in paths]
+        tables = [_unpacked(path) for path in paths]
         whole = pa.concat_tables(tables, promote_options="default")
     except (OSError, pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise DataError(f"{name}: not readable as parquet ({str(error).splitlines()[0]})") from error
     return arrow_table(whole, name=name, root=paths[0].parent)
+
+
+def _unpacked(path: Path) -> pa.Table:
+    """The whole file, as long as it is what its size may hold: one value can stand for millions of equal ones."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    n_bytes, limit, batches = 0, MAX_RATIO * path.stat().st_size + MIN_UNPACKED_BYTES, []
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=64):
+            n_bytes += batch.nbytes
+            if n_bytes > limit:
+                raise DataError(f"{path}: unpacks to more than {MAX_RATIO} times its size; write it without repetition")
+            batches.append(batch)
+        return pa.Table.from_batches(batches, schema=file.schema_arrow)
 
 
 def arrow_table(table: pa.Table, *, name: str, root: Path | None) -> Table:

@@ -20,6 +20,7 @@ from aqaa_eval.core.runspec import RunSpec
 from tests.adapters.queries import ask, assistant, tone, user
 
 N_STEPS = 1500
+TRUSTED = {"trust_remote_code": True}
 
 
 class KimiAudio:
@@ -93,7 +94,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def model(installed: None) -> KimiAudioModel:
-    return build("", {})
+    return build("", TRUSTED)
 
 
 def test_a_question_travels_as_a_wav_file_and_text_and_speech_come_back(model: KimiAudioModel) -> None:
@@ -127,7 +128,7 @@ def test_it_is_asked_with_the_published_sampling(model: KimiAudioModel) -> None:
 
 
 def test_settings_reach_it(installed: None) -> None:
-    model = build("/no/folder", {"audio_temperature": 0.5, "text_top_k": 3, "audio": False})
+    model = build("/no/folder", {**TRUSTED, "audio_temperature": 0.5, "text_top_k": 3, "audio": False})
     response = model.answer(ask(user(tone())))
     assert KimiAudio.made == {"model_path": "/no/folder", "load_detokenizer": False}
     [call] = KimiAudio.calls
@@ -159,17 +160,17 @@ def test_the_identity_holds_the_commit_of_the_hub_or_the_files_of_the_folder(
     installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    assert build("", {}).identity == "kimi-audio:moonshotai/Kimi-Audio-7B-Instruct"
+    assert build("", TRUSTED).identity == "kimi-audio:moonshotai/Kimi-Audio-7B-Instruct"
     repository = tmp_path / "hub" / "models--moonshotai--Kimi-Audio-7B-Instruct"
     snapshot = repository / "snapshots" / ("0123456789" * 4)
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text("{}")
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("0123456789" * 4)
-    assert build("", {}).identity == "kimi-audio:moonshotai/Kimi-Audio-7B-Instruct@01234567"
-    first = build(str(snapshot), {}).identity
+    assert build("", TRUSTED).identity == "kimi-audio:moonshotai/Kimi-Audio-7B-Instruct@01234567"
+    first = build(str(snapshot), TRUSTED).identity
     (snapshot / "config.json").write_text('{"a": 1}')
-    assert build(str(snapshot), {}).identity != first
+    assert build(str(snapshot), TRUSTED).identity != first
 
 
 def test_the_seed_decides_what_is_drawn(model: KimiAudioModel) -> None:
@@ -195,7 +196,7 @@ def test_a_conversation_that_leaves_no_room_for_an_answer_is_refused_with_the_fi
 
 
 def test_a_text_answer_has_no_such_limit(installed: None) -> None:
-    assert build("", {"audio": False}).answer(ask(user(Audio.silence(duration_s=200.0)))).text == "Four."
+    assert build("", {**TRUSTED, "audio": False}).answer(ask(user(Audio.silence(duration_s=200.0)))).text == "Four."
 
 
 def test_speech_up_to_the_limit_is_marked_as_cut(model: KimiAudioModel) -> None:
@@ -231,4 +232,12 @@ def test_without_its_package_the_message_names_what_to_install() -> None:
 )
 def test_what_cannot_be_built_is_told(installed: None, argument: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        build(argument, options)
+        build(argument, {**TRUSTED, **options})
+
+
+def test_code_of_a_checkpoint_is_run_only_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kimia_infer", None)  # importing it would raise something else
+    with pytest.raises(UsageError, match=r"runs code that lies in the checkpoint .*--trust-remote-code"):
+        build("", {})
+    with pytest.raises(UsageError, match="runs code"):
+        build("", {"trust_remote_code": False})

@@ -120,7 +120,7 @@ def kimi(place: Place) -> Iterator[Arguments]:
     place.patch.syspath_prepend(packages)
     place.patch.setenv("PYTHONPATH", f"{packages}{os.pathsep}{ROOT}")
     try:
-        yield "--model", "kimi-audio"
+        yield "--model", "kimi-audio", "--set", "trust_remote_code=true"
     finally:
         for name in ("kimia_infer.api.kimia", "kimia_infer.api", "kimia_infer"):
             sys.modules.pop(name, None)
