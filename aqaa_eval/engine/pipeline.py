@@ -107,6 +107,8 @@ class Pipeline:
         except AudioError:
             if self._tools.model is None:
                 raise
+            if answer.audio:
+                self._audio.discard(answer.audio)
             talk.work = talk.work.without_answers_from(index)
             return None
 

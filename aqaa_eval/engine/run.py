@@ -45,6 +45,7 @@ class Outcome:
         n_finished: complete now.
         failures: turns by kind of failure, of this call; a judge that could not be reached counts per conversation.
         interrupted: True if the user stopped it.
+        n_damaged: stored records that the disk had changed; they were made anew.
     """
 
     n_planned: int
@@ -52,6 +53,7 @@ class Outcome:
     n_finished: int
     failures: Mapping[Failure, int]
     interrupted: bool
+    n_damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,7 @@ def opened(request: RunRequest) -> Iterator[tuple[list[Job], Store]]:
         )
         store = Store(folder.database)
         try:
+            store.mend()
             yield jobs, store
         finally:
             store.close()
@@ -147,6 +150,7 @@ def _drive(
         n_finished=n_stored + n_finished,
         failures=failures,
         interrupted=interrupted,
+        n_damaged=store.n_mended,
     )
 
 

@@ -1,13 +1,21 @@
 """The run's database: one SQLite file, one writer, and nothing counts as done before it is on disk.
 
 Every step of every turn is a record keyed by (suite, sample, turn, repeat, step, maker), where `maker` is the identity
-of what made it. So a run goes on where it stopped, and a new judge adds records beside the old ones. Commits use
-`synchronous=FULL` on a write-ahead log: after a commit returns, the records survive a power cut.
+of what made it. So a run goes on where it stopped, and a new judge adds records beside the old ones.
+
+What is durable when: before records are committed, the sound that they name is synced (`AudioStore.sync`: every new
+file, then the folder). Commits use `synchronous=FULL` on a write-ahead log, so that each one is synced before it
+returns. Only then is progress told. After a kill or a power cut the run goes on from the last commit; what was asked
+since then, at most what was in flight, is asked again.
+
+Disks forget, too: every record carries a checksum of its key and body. A damaged one is never read as if it were good:
+a reader says so, and a run removes it and makes it anew.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +28,13 @@ WHOLE = -1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     suite TEXT NOT NULL, sample TEXT NOT NULL, turn INTEGER NOT NULL, repeat INTEGER NOT NULL,
-    step TEXT NOT NULL, maker TEXT NOT NULL, body BLOB NOT NULL,
+    step TEXT NOT NULL, maker TEXT NOT NULL, body BLOB NOT NULL, crc INTEGER,
     PRIMARY KEY (suite, sample, repeat, step, maker, turn)
 ) WITHOUT ROWID
 """
+_COLUMNS = "suite, sample, turn, repeat, step, maker, body"
+_KEY = "suite = ? AND sample = ? AND turn = ? AND repeat = ? AND step = ? AND maker = ?"
+_WAY_OUT = "move it away and give the command of the run again, or save what can be read with `sqlite3 FILE .recover`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,8 @@ class Store:
         if read_only and not path.is_file():
             raise DataError(f"{path}: no such file; a run folder holds run.json and run.sqlite")
         self._path = path
+        self._begun: set[tuple[str, str, int]] | None = None
+        self.n_mended = 0
         mode = "ro" if read_only else "rwc"
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
@@ -60,8 +73,13 @@ class Store:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=FULL")
                 self._db.execute(_SCHEMA)
+            columns = [row[1] for row in self._db.execute("PRAGMA table_info(records)")]
+            self._has_crc = "crc" in columns
+            if not self._has_crc and not read_only:  # made by version 0.1.0 before there were checksums
+                self._db.execute("ALTER TABLE records ADD COLUMN crc INTEGER")
+                self._has_crc = True
         except sqlite3.Error as error:
-            raise DataError(f"{path}: not a usable run database ({error})") from error
+            raise DataError(f"{path}: not a usable run database ({error}); {_WAY_OUT}") from error
 
     def commit(self, records: Iterable[Record]) -> None:
         """Write records in one transaction; on return they are durable. A record of the same key is replaced.
@@ -69,13 +87,17 @@ class Store:
         Raises:
             DataError: the database cannot be written (disk full, read-only, damaged).
         """
-        rows = [(r.suite, r.sample, r.turn, r.repeat, r.step, r.maker, r.body) for r in records]
+        rows = [(r.suite, r.sample, r.turn, r.repeat, r.step, r.maker, r.body, _crc(r)) for r in records]
         if not rows:
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany(
+                f"INSERT OR REPLACE INTO records ({_COLUMNS}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
             self._db.execute("COMMIT")
+            if self._begun is not None:
+                self._begun.update((row[0], row[1], row[3]) for row in rows)
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -83,25 +105,77 @@ class Store:
                 f"{self._path}: cannot write ({error}); free the disk, then give the command again"
             ) from error
 
+    def mend(self) -> None:
+        """Remove records whose bytes are not those that were written; `n_mended` counts them.
+
+        Raises:
+            DataError: the database is damaged beyond that.
+        """
+        damaged = [record for record, is_sound in self._rows("1", ()) if not is_sound]
+        try:
+            for r in damaged:
+                self._db.execute(
+                    f"DELETE FROM records WHERE {_KEY}", (r.suite, r.sample, r.turn, r.repeat, r.step, r.maker)
+                )
+        except sqlite3.Error as error:
+            raise self._damaged(str(error)) from error
+        self.n_mended += len(damaged)
+
     def of_job(self, suite: str, sample: str, repeat: int) -> list[Record]:
-        """All records of one conversation and repeat, of every maker."""
-        query = "SELECT turn, step, maker, body FROM records WHERE suite = ? AND sample = ? AND repeat = ?"
-        return [
-            Record(suite=suite, sample=sample, repeat=repeat, turn=turn, step=step, maker=maker, body=body)
-            for turn, step, maker, body in self._rows(query, (suite, sample, repeat))
-        ]
+        """All records of one conversation and repeat, of every maker.
+
+        Raises:
+            DataError: the database or one of the records is damaged.
+        """
+        if (suite, sample, repeat) not in self._jobs():
+            return []  # of a new run that is every one, and a query costs more than the rest
+        where = "suite = ? AND sample = ? AND repeat = ?"
+        return [self._sound(record, ok) for record, ok in self._rows(where, (suite, sample, repeat))]
+
+    def _jobs(self) -> set[tuple[str, str, int]]:
+        """Suite, sample and repeat of all conversations that have a record."""
+        if self._begun is None:
+            try:
+                self._begun = set(self._db.execute("SELECT DISTINCT suite, sample, repeat FROM records"))
+            except sqlite3.Error as error:
+                raise self._damaged(str(error)) from error
+        return self._begun
 
     def all(self) -> Iterator[Record]:
-        """Every record, conversation by conversation."""
-        for suite, sample, turn, repeat, step, maker, body in self._rows("SELECT * FROM records", ()):
-            yield Record(suite=suite, sample=sample, repeat=repeat, turn=turn, step=step, maker=maker, body=body)
+        """Every record, conversation by conversation.
 
-    def _rows(self, query: str, values: tuple[str | int, ...]) -> Iterator[tuple]:  # type: ignore[type-arg]
+        Raises:
+            DataError: the database or one of the records is damaged.
+        """
+        return (self._sound(record, ok) for record, ok in self._rows("1", ()))
+
+    def _rows(self, where: str, values: tuple[str | int, ...]) -> Iterator[tuple[Record, bool]]:
+        """Records, and whether they are as they were written."""
+        crc_column = "crc" if self._has_crc else "NULL"
         try:
-            yield from self._db.execute(query, values)
+            for *fields, crc in self._db.execute(f"SELECT {_COLUMNS}, {crc_column} FROM records WHERE {where}", values):
+                suite, sample, turn, repeat, step, maker, body = fields
+                record = Record(suite=suite, sample=sample, turn=turn, repeat=repeat, step=step, maker=maker, body=body)
+                yield record, crc is None or crc == _crc(record)
         except sqlite3.Error as error:
-            raise DataError(f"{self._path}: the database is damaged ({error})") from error
+            raise self._damaged(str(error)) from error
+
+    def _sound(self, record: Record, is_sound: bool) -> Record:
+        if is_sound:
+            return record
+        raise DataError(
+            f"{self._path}: the record {record.step!r} of {record.suite}/{record.sample} is damaged, its bytes are not "
+            "those that were written; give the command of the run again: it makes that record anew"
+        )
+
+    def _damaged(self, reason: str) -> DataError:
+        return DataError(f"{self._path}: the database is damaged ({reason}); {_WAY_OUT}")
 
     def close(self) -> None:
         """Release the file."""
         self._db.close()
+
+
+def _crc(record: Record) -> int:
+    key = f"{record.suite}\0{record.sample}\0{record.turn}\0{record.repeat}\0{record.step}\0{record.maker}\0"
+    return zlib.crc32(record.body, zlib.crc32(key.encode("utf-8", "surrogatepass")))
