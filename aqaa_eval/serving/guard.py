@@ -67,6 +67,8 @@ class Rules:
         return None
 
     def _is_known(self, host: str) -> bool:
+        if "@" in host:  # no browser sends one; what stands before it is no host
+            return False
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
