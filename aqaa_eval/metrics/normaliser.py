@@ -27,6 +27,8 @@ CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "my"})
 _CHINESE = frozenset({"zh", "yue"})
 _PRIVATE_PACKAGE = "_aqaa_eval_whisper_normalizers"
 
+_BRACKETS, _MAX_BRACKETS = "<[(", 1_000
+
 
 @lru_cache(maxsize=4096)
 def normalise(text: str, *, language: str) -> str:
@@ -48,13 +50,25 @@ def normalise(text: str, *, language: str) -> str:
     primary = primary_tag(language)
     if primary == "en":
         # Whisper's normaliser lets lone dots and signs through ("..." becomes ".."): they are no words.
-        return " ".join(word for word in _english()(text).split() if any(_is_spoken(char) for char in word))
+        return " ".join(word for word in _english()(_tamed(text)).split() if any(_is_spoken(char) for char in word))
     folded = unicodedata.normalize("NFKC", text).lower()
     if primary in _CHINESE:
         folded = _simplifier()(folded)
     if primary in CHARACTER_LANGUAGES:
         return "".join(char for char in folded if _is_spoken(char))
     return " ".join("".join(char if _is_spoken(char) else " " for char in folded).split())
+
+
+def _tamed(text: str) -> str:
+    r"""English as Whisper's normaliser can take it: its patterns take the square of runs of spaces and brackets.
+
+    >>> _tamed("a  \n b"), _tamed("(" * 5000 + "a")
+    ('a b', 'a')
+    """
+    single = " ".join(text.split())
+    if sum(map(single.count, _BRACKETS)) > _MAX_BRACKETS:
+        return single.translate(dict.fromkeys(map(ord, _BRACKETS)))
+    return single
 
 
 def words(text: str, *, language: str) -> list[str]:
