@@ -33,6 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would take half of the time to show this help
     help=(
         "Evaluate voice models that hear a spoken question and answer in speech.\n\n"
         "Start with `aqaa-eval run --model cascade --limit 2`: it asks, listens, scores and writes report.html. "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -67,6 +66,8 @@ def prefer(
             return summarise_pairs(await ask_for(pairs, one.asker, channel=channel.value), seed=seed)
         finally:
             await one.close()
+
+    import asyncio  # slow to load, and only this verb needs it
 
     found = asyncio.run(ask())
     print(one.purse.usage.describe(), file=sys.stderr)
