@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from aqaa_eval.reference_model.training.loop import TrainingPlan
     from aqaa_eval.reference_model.training.steps import Workshop
 
 app = typer.Typer(no_args_is_help=True, help="Train the reference model: from nothing, or one stage on your data.")
 
 Preset = Annotated[str, typer.Option(help="Recipe: tiny (hours on two cores) or smoke (a minute, noise comes out).")]
 Work = Annotated[Path, typer.Option(help="Folder for everything that is made; the same command goes on there.")]
+Model = Annotated[Path, typer.Option(help="Folder of the model to start from.")]
+Data = Annotated[str, typer.Option(help="JSONL or parquet file, folder of a saved dataset, or a dataset of the hub.")]
+Steps = Annotated[int, typer.Option(help="Optimiser steps.")]
+Rate = Annotated[float, typer.Option(help="Highest learning rate; cosine after a warm-up.")]
+Layout = Annotated[str, typer.Option(help="Of the answers: interleave_10_15, text_to_audio, audio_only or N:M.")]
+Precision = Annotated[str, typer.Option(help="no (fp32) or bf16.")]
+Seed = Annotated[int, typer.Option(help="Of the order of the data.")]
 _DEFAULT_WORK = Path("runs/train-tiny")
 
 
@@ -66,6 +75,66 @@ def vocoder(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
 
 
 @app.command()
+def sft(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder; the trained model comes into its folder `model`.")],
+    steps: Steps = 1000,
+    rate: Rate = 1e-5,
+    layout: Layout = "interleave_10_15",
+    length: Annotated[
+        int, typer.Option(help="Tokens of a block; samples are packed and do not see each other.")
+    ] = 2048,
+    batch: Annotated[int, typer.Option(help="Blocks in a batch of one process.")] = 4,
+    precision: Precision = "no",
+    seed: Seed = 0,
+) -> None:
+    """Supervised fine-tuning on AQTA and AQTAA rows; stage 1 and stage 2 differ in their data.
+
+    aqaa-eval train sft --model runs/train-tiny/models/sft1 --data skills.jsonl --out runs/sft2 --steps 200
+
+    Many GPUs: accelerate launch --config_file reference_model/training/accelerate/fsdp.yaml with this command.
+    """
+    from aqaa_eval.reference_model.training.own_data import OwnData, fine_tune
+    from aqaa_eval.reference_model.training.stages import BatchShape
+
+    with _clear_errors("sft"):
+        plan = _plan(steps, rate, precision, seed)
+        shape = BatchShape(length=length, batch_size=batch)
+        job = OwnData(model=model, source=data, out=out, plan=plan, layout=layout, shape=shape)
+        print(fine_tune(job, watch=_Told().of("sft", steps)))
+
+
+@app.command()
+def dpo(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder; the trained model comes into its folder `model`.")],
+    steps: Steps = 100,
+    rate: Rate = 1e-6,
+    layout: Layout = "interleave_10_15",
+    beta: Annotated[float, typer.Option(help="Price of leaving the model that it starts from.")] = 0.1,
+    plain: Annotated[bool, typer.Option("--plain", help="Sum over audio tokens, too (the ablation).")] = False,
+    length: Annotated[int, typer.Option(help="Longest row in tokens.")] = 2048,
+    batch: Annotated[int, typer.Option(help="Pairs in a batch of one process.")] = 4,
+    precision: Precision = "no",
+    seed: Seed = 0,
+) -> None:
+    """Masked DPO on rows with `chosen` and `rejected`: audio tokens stay out of both sums.
+
+    aqaa-eval train dpo --model runs/train-tiny/models/sft1 --data pairs.jsonl --out runs/dpo
+    """
+    from aqaa_eval.reference_model.training.own_data import OwnData, Preference, prefer
+    from aqaa_eval.reference_model.training.stages import BatchShape
+
+    with _clear_errors("dpo"):
+        plan = _plan(steps, rate, precision, seed)
+        shape = BatchShape(length=length, batch_size=batch)
+        job = OwnData(model=model, source=data, out=out, plan=plan, layout=layout, shape=shape)
+        print(prefer(job, Preference(beta=beta, mask_audio=not plain), watch=_Told().of("dpo", steps)))
+
+
+@app.command()
 def merge(
     models: Annotated[list[Path], typer.Argument(help="Folders of models of one shape: SFT 1, SFT 2, DPO.")],
     out: Annotated[Path, typer.Option(help="Folder of the merged model.")],
@@ -75,15 +144,29 @@ def merge(
 
     aqaa-eval train merge runs/sft1 runs/sft2 runs/dpo --weights 5,5,1 --out runs/merged
     """
-    from aqaa_eval.core.errors import UsageError
-    from aqaa_eval.reference_model.tokenizer.errors import WeightsError
     from aqaa_eval.reference_model.training.merging import merge_checkpoints
 
-    try:
+    with _clear_errors("merge"):
         merge_checkpoints(models, out, weights=[float(value) for value in weights.split(",")])
-    except (WeightsError, ValueError) as error:
-        raise UsageError(f"train merge: {error}") from error
     print(out)
+
+
+def _plan(steps: int, rate: float, precision: str, seed: int) -> TrainingPlan:
+    from aqaa_eval.reference_model.training.loop import TrainingPlan
+
+    n_warmup = min(100, steps // 10)
+    return TrainingPlan(n_steps=steps, learning_rate=rate, n_warmup=n_warmup, precision=precision, seed=seed)
+
+
+@contextmanager
+def _clear_errors(verb: str) -> Iterator[None]:
+    """What breaks a rule of training is wrong usage, told in one line."""
+    from aqaa_eval.core.errors import UsageError
+
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(f"train {verb}: {error}") from error
 
 
 def _workshop(preset: str, out: Path) -> Workshop:
@@ -100,7 +183,8 @@ def _workshop(preset: str, out: Path) -> Workshop:
     told = _Told()
     pairs = domain_pairs(recipe)
     shop = Workshop(recipe=recipe, folder=out, pairs=pairs, watch=told)
-    speak_domain(pairs, OfflineStudio(), shop.speech, watch=lambda done, n: told("speech", done, n, {}))
+    with _clear_errors("speak"):
+        speak_domain(pairs, OfflineStudio(), shop.speech, watch=lambda done, n: told("speech", done, n, {}))
     return shop
 
 
@@ -117,3 +201,7 @@ class _Told:
         self._last[stage] = share
         shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name not in ("rate", "count"))
         print(f"{stage} {share:3d} % ({done} of {total}) {shown}", file=sys.stderr, flush=True)
+
+    def of(self, stage: str, total: int) -> Callable[[int, Mapping[str, float]], None]:
+        """The same for one stage."""
+        return lambda step, figures: self(stage, step, total, figures)

@@ -113,7 +113,7 @@ Watcher = Callable[[int, Mapping[str, float]], None]
 """Told of each finished step and its figures."""
 
 
-def train(stage: Stage[Any], plan: TrainingPlan, folder: Path, *, watch: Watcher | None = None) -> None:
+def train(stage: Stage[Any], plan: TrainingPlan, folder: Path, *, watch: Watcher | None = None) -> bool:
     """Train a stage to its last step; the same call again goes on after the last checkpoint.
 
     Args:
@@ -121,6 +121,9 @@ def train(stage: Stage[Any], plan: TrainingPlan, folder: Path, *, watch: Watcher
         plan: how.
         folder: for checkpoints, `metrics.jsonl` and TensorBoard's files.
         watch: told of each step, on the main process.
+
+    Returns:
+        whether this is the main process, which writes what is left to write.
 
     Raises:
         ValueError: the folder holds a run of another plan, an epoch has no batch, or the loss is not finite.
@@ -135,6 +138,7 @@ def train(stage: Stage[Any], plan: TrainingPlan, folder: Path, *, watch: Watcher
         if run.step % plan.checkpoint_every == 0 or run.step == plan.n_steps:
             run.save()
     run.finish()
+    return run.is_main
 
 
 class _Run:

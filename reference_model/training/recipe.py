@@ -55,13 +55,13 @@ def tiny_recipe() -> Recipe:
     return Recipe(
         config=replace(tiny(), hift=HiftConfig(base_channels=48, f0_channels=48)),
         plans={
-            "linguistic": TrainingPlan(n_steps=1000, learning_rate=2e-3, n_warmup=50),
-            "semantic_free": TrainingPlan(n_steps=400, learning_rate=2e-3, n_warmup=50, final_share=0.5),
-            "semantic": TrainingPlan(n_steps=600, learning_rate=1e-3, n_warmup=10),
+            "linguistic": TrainingPlan(n_steps=4000, learning_rate=2e-3, n_warmup=50),
+            "semantic_free": TrainingPlan(n_steps=2000, learning_rate=2e-3, n_warmup=50, final_share=0.5),
+            "semantic": TrainingPlan(n_steps=2000, learning_rate=1e-3, n_warmup=10),
             "hift": TrainingPlan(n_steps=3000, learning_rate=1e-3, n_warmup=50),
             "flow": TrainingPlan(n_steps=2000, learning_rate=1e-3, n_warmup=100),
-            "pretrain": TrainingPlan(n_steps=1200, learning_rate=2e-3, n_warmup=50, final_share=0.5),
-            "sft1": TrainingPlan(n_steps=3400, learning_rate=1.5e-3, n_warmup=20, final_share=0.05),
+            "pretrain": TrainingPlan(n_steps=1000, learning_rate=2e-3, n_warmup=50, final_share=0.5),
+            "sft1": TrainingPlan(n_steps=2600, learning_rate=1.5e-3, n_warmup=20, final_share=0.05),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
             "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
         },

@@ -58,8 +58,9 @@ def some_pairs() -> list[DomainPair]:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> steps.Workshop:
-    recipe = replace(smoke_recipe(), n_preferences=2)
-    # Fewer codes than published, so that k-means has its seeds in a moment; ids keep their places.
+    recipe = smoke_recipe()
+    small = replace(recipe.config, hift=replace(recipe.config.hift, base_channels=16), max_new_tokens=48)
+    recipe = replace(recipe, n_preferences=2, config=small)
     shop = steps.Workshop(recipe=recipe, folder=tmp_path_factory.mktemp("work"), pairs=some_pairs())
     speak_domain(shop.pairs, HibariStudio(), shop.speech)
     return shop
