@@ -151,6 +151,23 @@ def merge(
     print(out)
 
 
+@app.command()
+def items(
+    out: Annotated[Path, typer.Option(help="Folder; nine suites come into it.")],
+    per_suite: Annotated[int, typer.Option(help="Questions of each capability.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the choice and of the questions' voices.")] = 0,
+) -> None:
+    """Held-out questions of the tiny domain as nine suites, to measure what training has taught.
+
+    aqaa-eval train items --out runs/held-out, then aqaa-eval run --model reference --suite runs/held-out/gaming
+    """
+    from aqaa_eval.cli.training_items import write_items
+
+    told = _Told()
+    for folder in write_items(out, per_suite=per_suite, seed=seed, watch=lambda done, n: told("items", done, n, {})):
+        print(folder)
+
+
 def _plan(steps: int, rate: float, precision: str, seed: int) -> TrainingPlan:
     from aqaa_eval.reference_model.training.loop import TrainingPlan
 
