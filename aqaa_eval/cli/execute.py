@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aqaa_eval import catalog
@@ -36,6 +36,23 @@ def share_cores() -> None:
         os.environ.setdefault(name, n_threads)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which part of a run is done, and where its sound goes.
+
+    Attributes:
+        shard: None for the whole.
+        audio_store: URL; "" for the run's own folder.
+    """
+
+    shard: Shard | None = None
+    audio_store: str = ""
+
+    def noted(self, manifest: Manifest) -> Manifest:
+        """The manifest with it."""
+        return replace(manifest, shard=self.shard, audio_store=self.audio_store)
+
+
 def execute(
     spec: RunSpec,
     suites: list[Suite],
@@ -43,7 +60,7 @@ def execute(
     *,
     model: SpeechModel | None,
     stored_model: str,
-    shard: Shard | None,
+    place: Place,
     quiet: bool,
 ) -> Outcome:
     """Run or re-score. With `model` None only what is stored is scored."""
@@ -62,7 +79,7 @@ def execute(
         spec=spec,
         suites=suites,
         tools=tools,
-        manifest=replace(manifest_of(identity, transcriber, judge, suites, versions_elsewhere(model)), shard=shard),
+        manifest=place.noted(manifest_of(identity, transcriber, judge, suites, versions_elsewhere(model))),
         folder=folder,
         only_stored=model is None,
     )
@@ -170,6 +187,9 @@ def conclude(folder: RunFolder, outcome: Outcome | None, *, as_json: bool, clean
             print_kept(kept, console)
     for note in log.notes:
         print(f"note: {' '.join(note.split())}", file=sys.stderr)
+    if log.manifest.audio_store:
+        where = f"{log.manifest.audio_store}; copy it to {folder.audio} to hear it in the report"
+        print(f"note: the sound of this run is in {where}", file=sys.stderr)
     print(f"report: {page}", file=sys.stderr)
     return _completeness(outcome, folder.path, log)
 

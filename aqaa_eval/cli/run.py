@@ -67,6 +67,9 @@ def run(
     shard: Annotated[
         str | None, typer.Option(help="Only one of n equal parts, such as 2/8; `aqaa-eval merge-runs` joins them.")
     ] = None,
+    audio_store: Annotated[
+        str, typer.Option(help="Where the sound goes: s3://BUCKET/RUN or the like. (default: the run folder)")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and leave.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -102,14 +105,16 @@ def run(
         "judge_options": parse_options(judge_set, base_url=judge_url),
         "asr_options": parse_options(asr_set, base_url=asr_url),
     }
-    spec = with_machine_defaults(make_spec(flags, config), given={name for name, value in flags.items() if value is not None})
+    spec = with_machine_defaults(
+        make_spec(flags, config), given={name for name, value in flags.items() if value is not None}
+    )
     suites = catalog.suites_of(spec, strict=strict)
     tell_not_run(spec, suites, strict=strict)
     part = parse_shard(shard) if shard is not None else None
     if dry_run:
         _show_plan(spec, suites, out or default_folder(spec, part), shard=part, as_json=json_)
         return
-    from aqaa_eval.cli.execute import conclude, execute, share_cores
+    from aqaa_eval.cli.execute import Place, conclude, execute, share_cores
     from aqaa_eval.engine.folder import RunFolder
 
     share_cores()
@@ -117,8 +122,9 @@ def run(
     folder.create()
     folder.refuse_other_spec(spec)
     folder.refuse_other_shard(part)
+    place = Place(shard=part, audio_store=audio_store)
     chosen = catalog.make_model(spec, log=folder.path / "model.log")
-    outcome = execute(spec, suites, folder, model=chosen, stored_model="", shard=part, quiet=quiet)
+    outcome = execute(spec, suites, folder, model=chosen, stored_model="", place=place, quiet=quiet)
     code = conclude(folder, outcome, as_json=json_)
     raise typer.Exit(int(code))
 

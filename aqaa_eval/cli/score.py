@@ -30,7 +30,7 @@ def score(
     """
     from aqaa_eval import catalog
     from aqaa_eval.cli.config import names_of, parse_options
-    from aqaa_eval.cli.execute import conclude, execute, share_cores
+    from aqaa_eval.cli.execute import Place, conclude, execute, share_cores
     from aqaa_eval.core.runspec import parse_run_spec
     from aqaa_eval.engine.folder import RunFolder
 
@@ -50,5 +50,6 @@ def score(
     values = {**stored.model_dump(), **{name: value for name, value in changes.items() if value is not None}}
     spec = parse_run_spec(values, name="command line")
     suites = catalog.suites_of(spec)
-    outcome = execute(spec, suites, folder, model=None, stored_model=manifest.model, shard=manifest.shard, quiet=quiet)
+    place = Place(shard=manifest.shard, audio_store=manifest.audio_store)
+    outcome = execute(spec, suites, folder, model=None, stored_model=manifest.model, place=place, quiet=quiet)
     raise typer.Exit(int(conclude(folder, outcome, as_json=json_)))

@@ -89,6 +89,7 @@ class Manifest:
         suites: data hash by suite id.
         versions: package versions.
         shard: which part of the run this is; None for the whole.
+        audio_store: URL of the sound; "" for the run's own folder.
     """
 
     model: str
@@ -98,6 +99,7 @@ class Manifest:
     suites: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     shard: Shard | None = None
+    audio_store: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,11 @@ class RunFolder:
         n_planned: int,
         not_run: Sequence[NotRun] = (),
     ) -> None:
-        """Write `run.json` whole or not at all."""
+        """Write `run.json` whole or not at all, durably.
+
+        Raises:
+            DataError: the disk does not take it.
+        """
         head = {
             "format": FORMAT,
             "spec": spec.model_dump(mode="json"),
@@ -101,11 +105,14 @@ class RunFolder:
             "not_run": TypeAdapter(tuple[NotRun, ...]).dump_python(tuple(not_run), mode="json"),
         }
         part = self.head.with_suffix(".json.part")
-        with part.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(head, indent=1, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.head)
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(head, indent=1, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.head)
+        except OSError as error:
+            raise DataError(f"{self.head}: cannot write ({error.strerror}); free the disk, then try again") from error
 
     def read_head(self) -> tuple[RunSpec, Manifest, dict[str, Card], int]:
         """Spec, manifest, cards by id, and the number of planned attempts.
@@ -193,6 +200,22 @@ class RunFolder:
         if (stored and (stored.number, stored.of)) != (shard and (shard.number, shard.of)):
             told = [f"shard {part}" if part else "the whole run" for part in (stored, shard)]
             raise UsageError(f"{self.path} holds {told[0]}, now {told[1]} is asked for; give another --out")
+
+    def refuse_other_audio_store(self, url: str) -> None:
+        """Refuse to go on with the sound in another place: the answers so far would not be found.
+
+        Raises:
+            UsageError: names both places.
+        """
+        if not self.head.exists():
+            return
+        stored = self.read_head()[1].audio_store
+        if stored != url:
+            asked = url or "its own folder"
+            raise UsageError(
+                f"{self.path} has its sound in {stored or 'its own folder'}, and {asked} is asked for; "
+                "give the same --audio-store, or another --out"
+            )
 
     def refuse_other_data(self, hashes: Mapping[str, str]) -> None:
         """Refuse to go on with suites that changed: old answers would stand beside new questions.

@@ -115,6 +115,8 @@ def _refuse_different(parts: Sequence[_Part]) -> None:
         if (part.shard.of, part.shard.n_whole) != (first.shard.of, first.shard.n_whole):
             sizes = [f"shard {one} of {one.n_whole:,} conversations" for one in (first.shard, part.shard)]
             told.append(" against ".join(sizes))
+        if part.log.manifest.audio_store != first.log.manifest.audio_store:
+            told.append("their sound lies in different places")
         if told:
             where = f"{first.folder.path} and {part.folder.path}"
             raise UsageError(f"{where} are shards of different runs: {'; '.join(told)}. Merge each run's shards apart")

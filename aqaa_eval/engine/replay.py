@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aqaa_eval.core.attempt import Response
-from aqaa_eval.engine.audio_store import AudioStore
 from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.load import load_run
+from aqaa_eval.engine.remote_audio import open_audio
 
 
 def run_answers(path: Path) -> Callable[[str], Response | None]:
@@ -18,7 +18,7 @@ def run_answers(path: Path) -> Callable[[str], Response | None]:
         DataError: no run lies there, or it is damaged.
     """
     log = load_run(path)
-    audio = AudioStore(RunFolder(path).audio)
+    audio = open_audio(RunFolder(path).audio, log.manifest.audio_store)
     turns = {f"{attempt.key}#{index}": turn for attempt in log.attempts for index, turn in enumerate(attempt.turns)}
 
     def lookup(key: str) -> Response | None:

@@ -14,11 +14,11 @@ from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.protocols import Executor, Stage, Suite
 from aqaa_eval.core.runlog import Manifest
 from aqaa_eval.core.runspec import RunSpec
-from aqaa_eval.engine.audio_store import AudioStore
 from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.pipeline import Pipeline, lacks_verdict
 from aqaa_eval.engine.plan import Job, count_plan, find_not_run, make_plan
 from aqaa_eval.engine.records import KINDS, decode
+from aqaa_eval.engine.remote_audio import open_audio
 from aqaa_eval.engine.store import WHOLE, Store
 from aqaa_eval.engine.work import BREAKS, Tools, Work
 
@@ -94,6 +94,7 @@ def opened(request: RunRequest) -> Iterator[tuple[list[Job], Store]]:
             folder.refuse_other_data(request.manifest.suites)
         shard = request.manifest.shard
         folder.refuse_other_shard(shard)
+        folder.refuse_other_audio_store(request.manifest.audio_store)
         jobs = make_plan(request.spec, request.suites, shard)
         if shard is not None:
             shard = replace(shard, n_whole=count_plan(request.spec, request.suites))
@@ -115,10 +116,10 @@ def opened(request: RunRequest) -> Iterator[tuple[list[Job], Store]]:
 def _drive(
     request: RunRequest, jobs: Sequence[Job], store: Store, executor: Executor[Work], progress: Progress
 ) -> Outcome:
-    audio = AudioStore(request.folder.audio)
+    audio = open_audio(request.folder.audio, request.manifest.audio_store)
     pipeline = Pipeline(spec=request.spec, tools=request.tools, audio=audio)
     makers = makers_of(request.tools.model_identity, request.tools.asr_identity, request.tools.judge_maker)
-    stages = _stages(pipeline, request.tools)
+    stages = stages_of(pipeline, request.tools)
     todo: list[Job] = []
     for job in jobs:
         work = resume_job(job, store, makers)
@@ -154,7 +155,8 @@ def _drive(
     )
 
 
-def _stages(pipeline: Pipeline, tools: Tools) -> list[Stage[Work]]:
+def stages_of(pipeline: Pipeline, tools: Tools) -> list[Stage[Work]]:
+    """The stages with what their tools take at once."""
     generate = Stage(name="generate", work=pipeline.generate, width=tools.model_width, batch=tools.model_batch)
     transcribe = Stage(name="transcribe", work=pipeline.transcribe, batch=tools.asr_batch)
     judge = Stage(name="judge", work=pipeline.judge, width=tools.judge_width)
