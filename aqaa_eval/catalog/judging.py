@@ -106,7 +106,7 @@ def _sound_judges(names: Sequence[str]) -> list[Judge]:
         if head == "versa":
             made.append(build(Path(argument)))
         elif head == "acoustic":
-            made.append(build(speaker=_speaker()))
+            made.append(build(speaker=speaker_encoder()))
         else:
             predictors.append(build(locate(head)) if PREDICTORS[head].weights else build())
     if predictors:
@@ -116,7 +116,7 @@ def _sound_judges(names: Sequence[str]) -> list[Judge]:
     return made
 
 
-def _speaker() -> Any:
+def speaker_encoder() -> Any:
     """The speaker encoder if its weights are here; None else."""
     if not is_present("resemblyzer"):
         return None
