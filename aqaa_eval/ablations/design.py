@@ -55,6 +55,11 @@ class Design:
     notes: tuple[str, ...] = ()
     has_radar: bool = False
 
+    @property
+    def runs(self) -> list[tuple[str, RunSpec]]:
+        """The arms that answer conversations, with the run of each."""
+        return [(arm.name, arm.spec) for arm in self.arms if arm.spec is not None]
+
 
 def against_first(names: Sequence[str]) -> tuple[Comparison, ...]:
     """Every later arm against the first.

@@ -10,32 +10,18 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from aqaa_eval.ablations.design import Arm
 from aqaa_eval.ablations.findings import Measured
 from aqaa_eval.ablations.measures import values_of
+from aqaa_eval.core.attempt import Estimate
 from aqaa_eval.core.runlog import RunLog
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.engine.folder import ANSWER_FIELDS, RunFolder
 from aqaa_eval.engine.load import load_run
-from aqaa_eval.engine.run import RunRequest
 from aqaa_eval.reports.ablation import Measure
 from aqaa_eval.reports.summary import summarise
 
 ARMS = "arms"
-
-
-class Workshop(Protocol):
-    """Makes what a run needs; injected, because only the catalogue knows names. Equal parts are made once."""
-
-    def request(self, spec: RunSpec, folder: RunFolder) -> RunRequest:
-        """The run of a spec, into that folder.
-
-        Raises:
-            UsageError, MissingWeights: a part cannot be had; the message says what to do.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,33 +29,37 @@ class Place:
     """Where an arm lies.
 
     Attributes:
-        arm: of the ablation.
+        arm: its name.
+        spec: its run.
         folder: its run folder.
         owner: name of the arm whose answers it shares; its own name if it is the first to ask.
     """
 
-    arm: Arm
+    arm: str
+    spec: RunSpec
     folder: RunFolder
     owner: str
 
 
-def place_arms(arms: Sequence[Arm], out: Path) -> list[Place]:
-    """A run folder for every arm that answers conversations, with links where arms share their answers.
+def place_arms(runs: Sequence[tuple[str, RunSpec]], out: Path) -> list[Place]:
+    """A run folder for every arm, with links where arms share their answers.
+
+    Args:
+        runs: names and specs.
+        out: the ablation's folder.
 
     Raises:
         UsageError: the place cannot be written.
     """
     owners: dict[str, str] = {}
     places = []
-    for arm in arms:
-        if arm.spec is None:
-            continue
-        owner = owners.setdefault(_asked(arm.spec), arm.name)
-        folder = RunFolder(out / ARMS / arm.name)
-        if owner != arm.name:
+    for arm, spec in runs:
+        owner = owners.setdefault(_asked(spec), arm)
+        folder = RunFolder(out / ARMS / arm)
+        if owner != arm:
             _link(folder, RunFolder(out / ARMS / owner))
         folder.create()
-        places.append(Place(arm=arm, folder=folder, owner=owner))
+        places.append(Place(arm=arm, spec=spec, folder=folder, owner=owner))
     return places
 
 
@@ -87,17 +77,17 @@ def _link(folder: RunFolder, owner: RunFolder) -> None:
 
 def read_arms(places: Sequence[Place], measures: Sequence[Measure], out: Path) -> Measured:
     """The values of all arms, from their run folders."""
-    logs = {place.arm.name: load_run(place.folder.path) for place in places}
+    logs = {place.arm: load_run(place.folder.path) for place in places}
     return Measured(
         values={measure.key: {name: values_of(log, measure) for name, log in logs.items()} for measure in measures},
-        places={place.arm.name: place.folder.path.relative_to(out).as_posix() for place in places},
+        places={place.arm: place.folder.path.relative_to(out).as_posix() for place in places},
         suites={name: _suites(log) for name, log in logs.items()},
         notes=tuple(_notes(logs)),
         is_complete=all(summarise(log).is_complete for log in logs.values()),
     )
 
 
-def _suites(log: RunLog) -> Mapping[str, object]:
+def _suites(log: RunLog) -> Mapping[str, Estimate]:
     return {row.suite: row.metrics["mos"] for row in summarise(log).suites if "mos" in row.metrics}
 
 

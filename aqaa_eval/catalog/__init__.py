@@ -2,7 +2,7 @@
 
 from aqaa_eval.catalog.ears import make_transcriber
 from aqaa_eval.catalog.here import default_asr, default_speech_mos, missing_of
-from aqaa_eval.catalog.judging import check_predictors, make_judge
+from aqaa_eval.catalog.judging import check_predictors, make_judge, speaker_encoder
 from aqaa_eval.catalog.models import build_replay, find_guard, make_model
 from aqaa_eval.catalog.names import (
     JUDGES,
@@ -35,5 +35,6 @@ __all__ = [
     "make_suites",
     "make_transcriber",
     "missing_of",
+    "speaker_encoder",
     "suites_of",
 ]
