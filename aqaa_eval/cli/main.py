@@ -8,6 +8,7 @@ import sys
 import typer
 
 from aqaa_eval.cli import (
+    ablate,
     calibrate,
     compare,
     doctor,
@@ -47,6 +48,7 @@ app.command(name="score")(score.score)
 app.command(name="merge-runs")(merge.merge_runs)
 app.command(name="report")(report.report)
 app.command(name="compare")(compare.compare)
+app.command(name="ablate")(ablate.ablate)
 app.command(name="prefer")(prefer.prefer)
 app.command(name="rate")(rate.rate)
 app.command(name="calibrate")(calibrate.calibrate)
