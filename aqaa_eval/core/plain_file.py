@@ -39,7 +39,7 @@ def read_plain(path: Path, *, max_bytes: int) -> bytes:
         if status.st_size > max_bytes:
             raise OSError(errno.EFBIG, f"{status.st_size} bytes, at most {max_bytes} are read")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(max_bytes)
+            return file.read(status.st_size)  # of max_bytes, that much would be set aside first
     finally:
         os.close(handle)
 
