@@ -23,6 +23,8 @@ from aqaa_eval.core.attempt import Estimate
 CONFIDENCE = 0.95
 N_RESAMPLES = 2000
 _BLOCK_DRAWS = 1 << 15  # draws at once: a block that fits the cache is fastest
+_N_MANY = 5_000  # conversations beyond which shared draws would take more memory than the run itself
+_N_DISTINCT = 200
 _Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
@@ -140,11 +142,35 @@ def _bootstrap_interval(sums: NDArray[np.float64], *, seed: int, n_resamples: in
     n_clusters = len(sums)
     if n_clusters < 2:
         return None, None
-    [counts] = draw_counts((n_clusters,), seed=seed, n_resamples=n_resamples)
-    totals, weights = resampled_sums(counts, sums)
+    if n_clusters > _N_MANY:
+        totals, weights = _resampled_sums_of_many(sums, seed=seed, n_resamples=n_resamples)
+    else:
+        [counts] = draw_counts((n_clusters,), seed=seed, n_resamples=n_resamples)
+        totals, weights = resampled_sums(counts, sums)
     tail = expanded_tail(n_clusters)
     low, high = np.quantile(totals[weights > 0] / weights[weights > 0], [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _resampled_sums_of_many(
+    sums: NDArray[np.float64], *, seed: int, n_resamples: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """As `resampled_sums`, in a memory that does not grow with the number of conversations.
+
+    Where few values differ, such as passed and failed, drawing how often each value comes is the same as drawing
+    conversations, and costs nothing.
+    """
+    rng, n_clusters = np.random.default_rng(seed), len(sums)
+    distinct, n_of_each = np.unique(sums, axis=0, return_counts=True)
+    if len(distinct) <= _N_DISTINCT:
+        counts = rng.multinomial(n_clusters, n_of_each / n_clusters, size=n_resamples)
+        return np.einsum("rc,c->r", counts, distinct[:, 0]), np.einsum("rc,c->r", counts, distinct[:, 1])
+    numerators, denominators = np.ascontiguousarray(sums.T)
+    totals, weights = np.empty(n_resamples), np.empty(n_resamples)
+    for row in range(n_resamples):
+        drawn = rng.integers(0, n_clusters, n_clusters, dtype=np.intp)
+        totals[row], weights[row] = numerators.take(drawn).sum(), denominators.take(drawn).sum()
+    return totals, weights
 
 
 @lru_cache(maxsize=4)

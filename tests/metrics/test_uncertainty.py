@@ -109,3 +109,19 @@ def test_wilson_over_nothing_is_no_value_and_over_too_much_is_refused() -> None:
 def test_equal_scores_have_no_spread_however_they_round() -> None:
     found = mean_estimate({f"c{i}": [1.05, 1.15] for i in range(1111)})
     assert found.low == found.high
+
+
+@pytest.mark.parametrize("n_values", [2, 100_000])
+def test_of_very_many_conversations_the_interval_is_that_of_the_normal(n_values: int) -> None:
+    values = np.random.default_rng(0).integers(0, n_values, 6_000) / n_values
+    found = mean_estimate({str(number): [float(value)] for number, value in enumerate(values)})
+    half = 1.96 * values.std() / np.sqrt(len(values))
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low == pytest.approx(values.mean() - half, abs=0.08 * half)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.08 * half)
+
+
+def test_very_many_equal_scores_have_no_spread() -> None:
+    found = mean_estimate({str(number): [0.1] for number in range(6_000)})
+    assert (found.low, found.high) == (0.1, 0.1)
