@@ -30,6 +30,7 @@ from aqaa_eval.tasks.params import is_number
 MANIFEST_NAME = "samples.jsonl"
 MAX_ROW_BYTES = 1 << 20
 MAX_ID_CHARACTERS = 100
+MAX_DEPTH = 32
 TURN_FIELDS = frozenset(
     {"audio", "sha256", "duration_s", "voice", "text", "language", "answer_language", "reference", "rubric", "checks"}
     | {"checklist", "performance"}
@@ -77,9 +78,30 @@ def parse_json(text: bytes) -> dict[str, object]:
         raise Fault("", f"not UTF-8 (byte {error.start} of the line); save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise Fault("", f"not JSON: {error}; write one conversation per line") from error
+    if is_deep(values):
+        raise Fault("", f"lists and objects lie more than {MAX_DEPTH} deep; write a turn as a flat object")
     if not isinstance(values, dict):
         raise Fault("", f"a line is an object with id and turns, this is a {type(values).__name__}")
     return values
+
+
+def is_deep(value: object) -> bool:
+    """Whether lists and objects lie in each other deeper than anybody writes; what walks them later may be recursive.
+
+    >>> is_deep({"a": [1]}), is_deep([[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]])
+    (False, True)
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
 
 
 class Reader:

@@ -14,8 +14,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
 from aqaa_eval.ablations.design import Arm, Design, against_first, with_claims
 from aqaa_eval.ablations.measures import AGREEMENT, HEARD, JUDGED, LENGTH
 from aqaa_eval.ablations.published import PAPER, SPLICES
@@ -26,6 +24,7 @@ from aqaa_eval.core.card import Card
 from aqaa_eval.core.errors import ModelError
 from aqaa_eval.core.notrun import NotRun
 from aqaa_eval.core.performance import Phrase
+from aqaa_eval.core.plain_yaml import load_yaml
 from aqaa_eval.core.protocols import Judge
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.core.sample import Sample, Turn
@@ -57,7 +56,7 @@ _TITLES = {
 def items() -> Mapping[str, tuple[str, tuple[Phrase, ...]]]:
     """Question and segments by id."""
     text = (files("aqaa_eval.ablations") / "splicing_items.yaml").read_text(encoding="utf-8")
-    rows: list[dict[str, Any]] = yaml.safe_load(text)
+    rows: list[dict[str, Any]] = load_yaml(text)
     return {
         row["id"]: (row["question"], tuple(Phrase.model_validate(phrase) for phrase in row["answer"])) for row in rows
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aqaa_eval.core.errors import DataError
 from aqaa_eval.core.plain_file import read_plain
 from aqaa_eval.tasks.fault import Fault
-from aqaa_eval.tasks.manifest import parse_json
+from aqaa_eval.tasks.manifest import is_deep, parse_json
 from aqaa_eval.tasks.outside.columns import AUDIO, AUDIOS, OBJECTS, TEXT, TEXTS, Column
 from aqaa_eval.tasks.outside.embedded import Embedded, embed
 
@@ -225,7 +225,7 @@ def as_list(value: Any) -> Any:
             found = json.loads(value, strict=False)  # a cell of a CSV may hold line breaks
         except (ValueError, RecursionError):
             return value
-        return found if isinstance(found, list) else value
+        return found if isinstance(found, list) and not is_deep(found) else value
     return value
 
 
