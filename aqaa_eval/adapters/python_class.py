@@ -9,7 +9,8 @@ makes must have the shape of `aqaa_eval.core.protocols.SpeechModel`:
         def answer(self, query):         # Query -> Response, both of aqaa_eval.core.attempt
             ...
 
-It is checked before the run, and every answer is checked as it comes.
+It is checked before the run, and every answer is checked as it comes. With `concurrency` above 1 it is called from so
+many threads; with `batch` above 1 it is given so many conversations by `answer_many` (`BatchSpeechModel`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,11 @@ class PythonModel:
         """Conversations that the user's model takes at once, if it says so."""
         return int(getattr(self._model, "concurrency", 1))
 
+    @property
+    def batch(self) -> int:
+        """Conversations that its `answer_many` takes together, if it says so."""
+        return int(getattr(self._model, "batch", 1))
+
     def answer(self, query: Query) -> Response:
         """Ask it.
 
@@ -81,6 +87,14 @@ class PythonModel:
             ModelError: what it returns is no answer.
         """
         return checked_response(self._model.answer(query))
+
+    def answer_many(self, queries: Sequence[Query]) -> list[Response]:
+        """Ask it about several conversations at once, if `batch` is above 1; its answers are checked one by one later.
+
+        Raises:
+            Exception: what it raises.
+        """
+        return list(self._model.answer_many(queries))
 
 
 def _import(where: str) -> ModuleType:
@@ -126,6 +140,10 @@ def _check_shape(model: Any, argument: str) -> None:
         lacking.append(f"`answer` is {_told(model, 'answer')}")
     elif not _takes_one(answer):
         lacking.append(f"`answer` takes {inspect.signature(answer)}")
+    widths = {name: getattr(model, name, 1) for name in ("concurrency", "batch")}
+    lacking += [f"`{name}` is {_told(model, name)}" for name, width in widths.items() if not isinstance(width, int)]
+    if widths["batch"] != 1 and not callable(getattr(model, "answer_many", None)):
+        lacking.append(f"it has a `batch`, but `answer_many` is {_told(model, 'answer_many')}")
     if lacking:
         raise UsageError(f"python:{argument}: a {type(model).__name__} is no model: {', '.join(lacking)}; {SHAPE}")
 

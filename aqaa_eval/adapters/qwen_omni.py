@@ -36,6 +36,7 @@ _SETTINGS = {
     "temperature": "of the text; 0 is greedy (default)",
     "audio_temperature": "of the speech; -1 for the model's own (default), 0 is greedy",
     "audio": "false to ask for text alone",
+    "batch": "conversations that are answered together (1)",
     "device": "torch device (cuda if there is one)",
     "device_map": "auto spreads the weights over several devices (needs accelerate)",
     "dtype": "auto (as stored), float32, bfloat16 or float16",
@@ -57,6 +58,7 @@ class QwenSettings:
     temperature: float = 0.0
     audio_temperature: float = -1.0
     audio: bool = True
+    batch: int = 1
     device: str = ""
     device_map: str = ""
     dtype: str = "auto"
@@ -68,6 +70,8 @@ class QwenSettings:
             # A single token would leave the talker without a word to begin with.
             if getattr(self, name) < 2:
                 raise UsageError(f"{name} must be at least 2, got {getattr(self, name)}")
+        if self.batch < 1:
+            raise UsageError(f"batch must be at least 1, got {self.batch}")
         if not 0 <= self.temperature <= 2:
             raise UsageError(f"temperature must be between 0 and 2, got {self.temperature:g}")
         if self.dtype not in _DTYPES:
@@ -109,6 +113,21 @@ def build(argument: str, options: Mapping[str, OptionValue], *, dialect: Dialect
 
 build_qwen25: Callable[..., QwenOmniModel] = partial(build, dialect=QWEN25)
 build_qwen3: Callable[..., QwenOmniModel] = partial(build, dialect=QWEN3)
+
+
+def layout_settings(layout: str) -> dict[str, OptionValue]:
+    """The settings that make it answer in a layout: it writes first and speaks what it wrote, or only writes.
+
+    Raises:
+        UsageError: there is no such layout.
+    """
+    known = {"text_only": False, "text_and_audio": True}
+    if layout not in known:
+        raise UsageError(
+            f"Qwen-Omni has no layout {layout!r}: its text and speech come from two parts, so it can do "
+            f"{' and '.join(known)}"
+        )
+    return {"audio": known[layout]}
 
 
 def _shown(value: OptionValue) -> str:
@@ -181,6 +200,11 @@ class QwenOmniModel:
         return self._identity
 
     @property
+    def batch(self) -> int:
+        """How many conversations are answered together."""
+        return self._settings.batch
+
+    @property
     def voices(self) -> list[str]:
         """Names of the checkpoint's speakers."""
         talker = self._model.config.talker_config
@@ -198,7 +222,7 @@ class QwenOmniModel:
         """Answer several conversations at once.
 
         The text is that of single answers if it is greedy; the speech is drawn for the batch as a whole, by the seed
-        of its first query. Each answer's time is that of the whole batch.
+        of its first query: so `batch` stands in the identity.
 
         Raises:
             ModelError: a question is too short or too long.

@@ -34,13 +34,16 @@ def repeated_seed(exam: Exam) -> Iterator[Finding]:
 
 
 def batch(exam: Exam) -> Iterator[Finding]:
-    """`answer_many` gives one answer per conversation, in order."""
+    """`answer_many` gives one answer per conversation, in order; a run calls it if `batch` is above 1."""
     rule = "batch"
+    width = int(getattr(exam.model, "batch", 1))
     answer_many: Callable[[list[Query]], Any] | None = getattr(exam.model, "answer_many", None)
-    if answer_many is None:
-        yield Finding(rule=rule, verdict=Verdict.NOT_TRIED, reason="it has no answer_many: it takes one at a time")
+    if width < 2 or answer_many is None:
+        yield Finding(
+            rule=rule, verdict=Verdict.NOT_TRIED, reason="it declares no batch above 1: it takes one at a time"
+        )
         return
-    queries = _several(exam)
+    queries = _several(exam)[:width]
     reply = exam.call(rule, lambda: _checked_batch(answer_many(queries), len(queries)))
     if reply.value is None:
         yield exam.failed(rule, reply.problem)

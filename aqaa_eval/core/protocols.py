@@ -33,10 +33,32 @@ class SpeechModel(Protocol):
 
 
 class BatchSpeechModel(SpeechModel, Protocol):
-    """A model that may also be given several conversations at once; `isinstance` is not needed, `hasattr` tells."""
+    """A model that may also be given several conversations at once. No `isinstance` is needed: `batch` tells.
+
+    A model without `batch`, or with 1, is asked by `answer` alone. If `batch` changes what is answered, the identity
+    holds it: answers of another batch are then not taken for this one's.
+    """
+
+    @property
+    def batch(self) -> int:
+        """How many conversations it likes to take together."""
+        ...
 
     def answer_many(self, queries: Sequence[Query]) -> list[Response]:
-        """One answer per query, in order; each one's time is that of the whole batch."""
+        """One answer per query, in order.
+
+        Args:
+            queries: at least one and at most `batch`, each of another conversation; called from the threads from which
+                `answer` is.
+
+        Returns:
+            As many answers as queries. The `total_s` of each is that of the whole batch; `first_audio_s` is None unless
+            it was measured for that answer.
+
+        Raises:
+            Exception: one of them cannot be answered, or all together cannot. Nothing is lost by it: each is then put
+                to `answer` alone, and only that one fails which fails there.
+        """
         ...
 
 

@@ -36,6 +36,18 @@ class WithoutAnswer:
 class WithoutIdentity:
     def answer(self, query): ...
 
+class Together(Model):
+    batch = 4
+
+    def answer_many(self, queries):
+        return [self.answer(query) for query in queries]
+
+class WithoutMany(Model):
+    batch = 4
+
+class Wide(Model):
+    concurrency = "many"
+
 class NumberedIdentity:
     identity = 3
     def answer(self): ...
@@ -85,6 +97,14 @@ def test_the_identity_holds_the_source_the_models_own_and_the_settings(source: P
     assert build(f"{source}:Model", {"text": "ja"}).identity != first
 
 
+def test_it_is_given_several_conversations_where_it_says_that_it_takes_them(source: Path) -> None:
+    alone, together = build(f"{source}:Model", {}), build(f"{source}:Together", {})
+    assert (alone.batch, together.batch) == (1, 4)
+    questions = [tone(frequency_hz=frequency_hz) for frequency_hz in (300.0, 500.0)]
+    answers = together.answer_many([ask(user(question)) for question in questions])
+    assert [answer.audio for answer in answers] == questions
+
+
 def test_what_it_returns_is_checked(source: Path) -> None:
     with pytest.raises(ModelError, match="returned a str, not a Response"):
         build(f"{source}:Model", {"returns": "hello"}).answer(ask(user(tone())))
@@ -102,6 +122,8 @@ def test_what_it_returns_is_checked(source: Path) -> None:
         ("my_models:Breaking", "cannot be made from nothing: RuntimeError: no GPU"),
         ("my_models:WithoutAnswer", r"WithoutAnswer is no model: `answer` is missing; it needs"),
         ("my_models:WithoutIdentity", r"`identity` is missing; it needs"),
+        ("my_models:WithoutMany", "it has a `batch`, but `answer_many` is missing; it needs"),
+        ("my_models:Wide", "`concurrency` is a str; it needs"),
         ("my_models:NumberedIdentity", r"`identity` is a int, `answer` takes \(\); it needs"),
     ],
 )

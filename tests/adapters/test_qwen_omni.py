@@ -115,6 +115,12 @@ def test_a_batch_writes_what_single_answers_write(model: QwenOmniModel) -> None:
     assert all(response.audio is not None and response.audio.duration_s > 0.1 for response in batch)
 
 
+def test_answers_of_a_batch_are_not_taken_for_single_ones(load: Callable[..., QwenOmniModel]) -> None:
+    alone, together = load(), load(batch=4)
+    assert (alone.batch, together.batch) == (1, 4)
+    assert alone.identity != together.identity
+
+
 def test_voices_are_those_of_the_checkpoint_and_sound_different(load: Callable[..., QwenOmniModel]) -> None:
     chelsie, ethan = load(voice="chelsie"), load(voice="Ethan")
     assert {voice.lower() for voice in chelsie.voices} == {"chelsie", "ethan"}
@@ -230,6 +236,7 @@ def test_settings_for_places_and_numbers_are_taken(load: Callable[..., QwenOmniM
         ({"voices": "Ethan"}, "did you mean voice"),
         ({"max_new_tokens": 1}, "max_new_tokens must be at least 2, got 1"),
         ({"temperature": 3.0}, "between 0 and 2"),
+        ({"batch": 0}, "batch must be at least 1, got 0"),
         ({"dtype": "int4"}, "dtype must be one of auto"),
         ({"device": "cpu", "device_map": "auto"}, "not both"),
         ({"audio": "yes"}, "audio must be bool"),

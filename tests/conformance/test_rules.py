@@ -124,6 +124,10 @@ def test_what_a_model_does_not_offer_is_not_tried_and_says_why() -> None:
     assert is_passed(list(found.values()))
 
 
+def test_a_batch_that_no_run_would_ask_for_is_not_tried() -> None:
+    assert examined(unruly.Unbatched)["batch"].verdict is Verdict.NOT_TRIED
+
+
 def test_without_a_chinese_voice_that_row_says_why_it_was_not_tried() -> None:
     put = materials(chinese=None, no_chinese="no voice for it")
     found = {row.rule: row for row in examine(Plain(), put, ExamSettings())}

@@ -34,6 +34,7 @@ class Good:
 
     identity = "good@1"
     concurrency = 3
+    batch = 8
 
     def __init__(self, limit_s: float = 60.0) -> None:
         self.limit_s = limit_s
@@ -144,6 +145,12 @@ class MixingUp(Good):
 class LosingOne(Good):
     def answer_many(self, queries: Sequence[Query]) -> list[Response]:
         return super().answer_many(queries)[1:]
+
+
+class Unbatched(LosingOne):
+    """Its `answer_many` is wrong, but nobody calls it."""
+
+    batch = 1
 
 
 class NotAtOnce(Good):
