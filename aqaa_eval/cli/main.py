@@ -26,6 +26,7 @@ from aqaa_eval.cli import (
     serve,
     validate,
 )
+from aqaa_eval.cli.trimming import trimmed
 from aqaa_eval.core.errors import AqaaError, ExitCode
 from aqaa_eval.core.visible import visible
 
@@ -79,7 +80,7 @@ def _options(
 def main() -> None:
     """Entry point: one clear message per error, no traceback unless asked for."""
     try:
-        app()
+        trimmed(app, sys.argv[1:])()
     except AqaaError as error:
         _tell(str(error), error.exit_code)
     except KeyboardInterrupt:
