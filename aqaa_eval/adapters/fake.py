@@ -92,7 +92,8 @@ def _echo(_rest: str, options: Mapping[str, OptionValue]) -> Callable[[Query], R
 
 
 def _say_back(query: Query) -> Response:
-    return Response(audio=query.question.audio, text=None, timing=_TIMING)
+    # Of a spoken question there are no words here, so it is said back in sound alone.
+    return Response(audio=query.question.audio, text=query.question.text, timing=_TIMING)
 
 
 def _silent(_rest: str, options: Mapping[str, OptionValue]) -> Callable[[Query], Response]:

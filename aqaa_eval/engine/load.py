@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from aqaa_eval.core.errors import DataError
 from aqaa_eval.core.runlog import AttemptLog, Manifest, QuestionLog, RunLog, TurnLog
 from aqaa_eval.core.shard import Shard
 from aqaa_eval.engine.folder import RunFolder
@@ -67,6 +68,12 @@ def _by_conversation(store: Store, manifest: Manifest) -> dict[_Key, dict[tuple[
 
 def _attempt(key: _Key, stored: dict[tuple[str, int], Any]) -> AttemptLog:
     suite, sample, repeat = key
+    lost = [index for step, index in stored if step == "generate" and ("ask", index) not in stored]
+    if lost:
+        raise DataError(
+            f"{suite}/{sample}: the database has an answer to turn {lost[0] + 1} and lost its question; give the "
+            "command of the run again"
+        )
     turns = tuple(
         _turn(question, stored.get(("generate", index)), stored.get(("transcribe", index)))
         for (step, index), question in sorted(stored.items(), key=lambda item: item[0])

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS records (
 ) WITHOUT ROWID
 """
 _COLUMNS = "suite, sample, turn, repeat, step, maker, body"
-_KEY = "suite = ? AND sample = ? AND turn = ? AND repeat = ? AND step = ? AND maker = ?"
+_JOB = "suite IS ? AND sample IS ? AND repeat IS ?"
 _WAY_OUT = "move it away and give the command of the run again, or save what can be read with `sqlite3 FILE .recover`"
 
 
@@ -108,14 +108,22 @@ class Store:
     def mend(self) -> None:
         """Remove records whose bytes are not those that were written; `n_mended` counts them.
 
+        The verdicts of their conversations go too, so that the run passes all steps of these again.
+
         Raises:
             DataError: the database is damaged beyond that.
         """
         damaged = [record for record, is_sound in self._rows("1", ()) if not is_sound]
         try:
+            [found] = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise self._damaged(found)
             for r in damaged:
+                key = (r.suite, r.sample, r.repeat)
+                self._db.execute(f"DELETE FROM records WHERE {_JOB} AND step = 'judge'", key)
                 self._db.execute(
-                    f"DELETE FROM records WHERE {_KEY}", (r.suite, r.sample, r.turn, r.repeat, r.step, r.maker)
+                    f"DELETE FROM records WHERE {_JOB} AND turn IS ? AND step IS ? AND maker IS ?",
+                    (*key, r.turn, r.step, r.maker),
                 )
         except sqlite3.Error as error:
             raise self._damaged(str(error)) from error
@@ -129,8 +137,7 @@ class Store:
         """
         if (suite, sample, repeat) not in self._jobs():
             return []  # of a new run that is every one, and a query costs more than the rest
-        where = "suite = ? AND sample = ? AND repeat = ?"
-        return [self._sound(record, ok) for record, ok in self._rows(where, (suite, sample, repeat))]
+        return [self._sound(record, ok) for record, ok in self._rows(_JOB, (suite, sample, repeat))]
 
     def _jobs(self) -> set[tuple[str, str, int]]:
         """Suite, sample and repeat of all conversations that have a record."""
@@ -156,7 +163,7 @@ class Store:
             for *fields, crc in self._db.execute(f"SELECT {_COLUMNS}, {crc_column} FROM records WHERE {where}", values):
                 suite, sample, turn, repeat, step, maker, body = fields
                 record = Record(suite=suite, sample=sample, turn=turn, repeat=repeat, step=step, maker=maker, body=body)
-                yield record, crc is None or crc == _crc(record)
+                yield record, isinstance(body, bytes) and (crc is None or crc == _crc(record))
         except sqlite3.Error as error:
             raise self._damaged(str(error)) from error
 

@@ -93,8 +93,9 @@ class Work:
 
     @property
     def is_answered(self) -> bool:
-        """True if every turn has a stored answer."""
-        return all(("generate", index) in self.stored for index in range(len(self.job.sample.turns)))
+        """True if every turn has a stored question and answer."""
+        turns = range(len(self.job.sample.turns))
+        return all((step, index) in self.stored for step in ("ask", "generate") for index in turns)
 
     @property
     def is_judged(self) -> bool:
