@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from aqaa_eval.core.attempt import Attempt, Score
 from aqaa_eval.core.protocols import Judge
+from aqaa_eval.judges.budget import Usage
 from aqaa_eval.judges.chain import metrics_of
 
 FUSED = ("content", "delivery")
@@ -37,6 +38,11 @@ class Aside:
     def spent(self) -> str:
         """The judge's."""
         return str(getattr(self._judge, "spent", ""))
+
+    @property
+    def usages(self) -> tuple[Usage, ...]:
+        """The judge's."""
+        return tuple(getattr(self._judge, "usages", ()))
 
     @property
     def account(self) -> str:

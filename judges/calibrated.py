@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aqaa_eval.core.attempt import Attempt, Score
 from aqaa_eval.core.errors import UsageError
+from aqaa_eval.judges.budget import Usage
 from aqaa_eval.judges.calibrate import FORMAT, file_hash
 from aqaa_eval.judges.llm import LlmJudge
 from aqaa_eval.metrics.monotone import MonotoneCurve
@@ -32,6 +33,11 @@ class Calibrated:
     def spent(self) -> str:
         """The judge's."""
         return self._judge.spent
+
+    @property
+    def usages(self) -> tuple[Usage, ...]:
+        """The judge's."""
+        return self._judge.usages
 
     @property
     def account(self) -> str:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 from aqaa_eval.core.attempt import Attempt, Score, Status
 from aqaa_eval.core.protocols import Judge
+from aqaa_eval.judges.budget import Usage
 
 METRIC = "mos"
 JUDGE = "fusion@1"
@@ -60,6 +61,11 @@ class ScoringChain:
         """The cost so far, in a few words; "" if no judge costs anything."""
         found = (getattr(judge, "spent", "") for judge in self._judges)
         return ", ".join(told for told in found if told)
+
+    @property
+    def usages(self) -> tuple[Usage, ...]:
+        """What the judges that read tokens took so far, one each."""
+        return tuple(usage for judge in self._judges for usage in getattr(judge, "usages", ()))
 
     @property
     def account(self) -> str:

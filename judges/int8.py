@@ -36,19 +36,20 @@ class Int8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """As `nn.Linear`, the last dimension is the input's."""
         x_MI = x.reshape(-1, x.shape[-1]).float()
-        largest_I = x_MI.abs().amax(dim=0)
+        size_MI = x_MI.abs()
+        largest_I = size_MI.amax(dim=0)
         outliers = (largest_I > OUTLIER * largest_I.median()).nonzero()[:, 0]
         if len(outliers) > MAX_OUTLIERS:
             outliers = largest_I.topk(MAX_OUTLIERS).indices
-        rest_MI = x_MI.index_fill(1, outliers, 0.0)
-        scale_M = rest_MI.abs().amax(dim=1, keepdim=True).clamp(min=_TINY) / 127.0
-        whole_MO = torch._int_mm((rest_MI / scale_M).round().to(torch.int8), self.weight_OI.t())
-        y_MO = whole_MO.float() * scale_M
+        scale_M = size_MI.index_fill_(1, outliers, 0.0).amax(dim=1, keepdim=True).clamp_(min=_TINY).div_(127.0)
+        # In place from here on: beside the product itself, passes over memory are what a layer costs.
+        level_MI = torch.div(x_MI, scale_M, out=size_MI).index_fill_(1, outliers, 0.0).round_()
+        y_MO = torch._int_mm(level_MI.to(torch.int8), self.weight_OI.t()).float().mul_(scale_M)
         if len(outliers):
-            y_MO += x_MI[:, outliers] @ self.weight_OI[:, outliers].float().t()
-        y_MO *= self.scale_O
+            y_MO.addmm_(x_MI[:, outliers], self.weight_OI[:, outliers].float().t())
+        y_MO.mul_(self.scale_O)
         if self.bias is not None:
-            y_MO += self.bias
+            y_MO.add_(self.bias)
         return y_MO.reshape(*x.shape[:-1], -1).to(x.dtype)
 
 

@@ -142,6 +142,11 @@ class LlmJudge:
         return self._purse.usage
 
     @property
+    def usages(self) -> tuple[Usage, ...]:
+        """The same, as chains of judges give it."""
+        return (self._purse.usage,)
+
+    @property
     def spent(self) -> str:
         """The cost so far, in a few words; at once."""
         return self._purse.usage.brief()

@@ -119,10 +119,11 @@ def _common_settings(names: Sequence[str], options: Mapping[str, OptionValue]) -
 def _provider(name: str, settings: JudgeSettings) -> Provider:
     head, _, model = name.partition(":")
     if head == "hf":
-        from aqaa_eval.judges.local import LocalProvider
+        from aqaa_eval.judges.local import LocalModel, LocalProvider
 
         n_reason = min(settings.reason_tokens, settings.max_tokens)
-        return LocalProvider(model, device=settings.device, dtype=settings.dtype, max_reason_tokens=n_reason)
+        local = LocalModel(model, device=settings.device, dtype=settings.dtype)
+        return LocalProvider(local, max_reason_tokens=n_reason)
     chat = ChatSettings(
         model=model,
         base_url=settings.base_url,

@@ -28,32 +28,37 @@ MAX_REASON_TOKENS = 80
 class LocalModel:
     """A causal language model that writes verdicts; loaded when it is first asked."""
 
-    def __init__(
-        self, source: str, *, device: str = "cpu", dtype: str = "auto", max_reason_tokens: int = MAX_REASON_TOKENS
-    ) -> None:
+    def __init__(self, source: str, *, device: str = "cpu", dtype: str = "auto") -> None:
         """Find the model's files.
 
         Args:
             source: see the module.
             device: to run on.
             dtype: "float32", "bfloat16", "int8" (on a CPU), or "auto": the first on a CPU, the second elsewhere.
-            max_reason_tokens: of a verdict's reason; 0 writes none, and a verdict takes one step per scale.
 
         Raises:
             UsageError: there are no such files.
             MissingWeights: a catalogue name that was not fetched.
         """
-        self._device = device
+        self.device = device
         self._dtype = dtype if dtype != "auto" else "float32" if device == "cpu" else "bfloat16"
-        self._max_reason_tokens = max_reason_tokens
         self._lock = threading.Lock()
         self._loaded: tuple[Any, ConstrainedWriter, int] | None = None
         self.source = source
         self.folder, self.gguf = _find(source)
         self.fingerprint = _fingerprint(source, self.folder, self.gguf)
+        self.name = f"hf:{_short(source)}"
+        self.identity = f"{self.name}@{self.fingerprint}/constrained{'' if dtype == 'auto' else f'/{dtype}'}"
 
-    def reply(self, messages: Sequence[Mapping[str, str]], form: ReplyForm) -> Reply:
+    def reply(
+        self, messages: Sequence[Mapping[str, str]], form: ReplyForm, *, max_reason_tokens: int = MAX_REASON_TOKENS
+    ) -> Reply:
         """A verdict in that form.
+
+        Args:
+            messages: the chat; what its first message says is read once, as long as it stays the same.
+            form: of the verdict.
+            max_reason_tokens: of its reason; 0 writes none, and a verdict takes one step per scale.
 
         Raises:
             Unreachable: the prompt does not fit into the model, or the model broke.
@@ -63,12 +68,12 @@ class LocalModel:
                 tokenizer, writer, n_context = self._loaded = self._loaded or self._load()
                 ids = _prompt_ids(tokenizer, messages)
                 n_shared = _shared_length(tokenizer, messages, ids)
-                n_room = n_context - len(ids) - len(form.keys) * 8 - self._max_reason_tokens
+                n_room = n_context - len(ids) - len(form.keys) * 8 - max_reason_tokens
                 if n_room < 0:
                     raise Unreachable(
                         f"hf:{self.source}: {len(ids)} tokens of prompt do not fit into its {n_context}", is_final=True
                     )
-                pieces = pieces_of(form, max_reason_tokens=self._max_reason_tokens)
+                pieces = pieces_of(form, max_reason_tokens=max_reason_tokens)
                 written = writer.write(ids, pieces, n_shared=n_shared)
             except (RuntimeError, ValueError, OSError) as error:
                 told = " ".join(str(error).split())[:300]
@@ -99,7 +104,7 @@ class LocalModel:
 
             to_int8(model)
         n_context = int(getattr(model.config.get_text_config(), "max_position_embeddings", 4096))
-        return tokenizer, ConstrainedWriter(model.to(self._device).eval(), tokenizer), n_context
+        return tokenizer, ConstrainedWriter(model.to(self.device).eval(), tokenizer), n_context
 
 
 class LocalProvider:
@@ -107,24 +112,18 @@ class LocalProvider:
 
     is_local = True
 
-    def __init__(
-        self, source: str, *, device: str = "cpu", dtype: str = "auto", max_reason_tokens: int = MAX_REASON_TOKENS
-    ) -> None:
-        """Find the model; it is loaded with the first verdict.
-
-        Raises:
-            UsageError, MissingWeights: it is not there; the message says what to give.
-        """
-        self._model = LocalModel(source, device=device, dtype=dtype, max_reason_tokens=max_reason_tokens)
-        self._extras = "" if dtype == "auto" else f"/{dtype}"
-        self._extras += "" if max_reason_tokens == MAX_REASON_TOKENS else f"/reason{max_reason_tokens}"
-        self.name = f"hf:{_short(source)}"
-        self.address = f"device {device}"
+    def __init__(self, model: LocalModel, *, max_reason_tokens: int = MAX_REASON_TOKENS) -> None:
+        """Take the model; it is loaded with the first verdict, and may speak for several judges."""
+        self._model = model
+        self._max_reason_tokens = max_reason_tokens
+        self.name = model.name
+        self.address = f"device {model.device}"
 
     @property
     def identity(self) -> str:
         """Name and hash of the weights, and settings that are not the default."""
-        return f"{self.name}@{self._model.fingerprint}/constrained{self._extras}"
+        n_tokens = self._max_reason_tokens
+        return self._model.identity + ("" if n_tokens == MAX_REASON_TOKENS else f"/reason{n_tokens}")
 
     async def complete(self, call: Call) -> Reply:
         """One verdict.
@@ -132,7 +131,8 @@ class LocalProvider:
         Raises:
             Unreachable: the model broke on it.
         """
-        return await asyncio.to_thread(self._model.reply, call.messages, call.form)
+        n_tokens = self._max_reason_tokens
+        return await asyncio.to_thread(self._model.reply, call.messages, call.form, max_reason_tokens=n_tokens)
 
     async def close(self) -> None:
         """There is nothing to close."""

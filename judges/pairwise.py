@@ -17,7 +17,7 @@ from aqaa_eval.core.runlog import AttemptLog, RunLog
 from aqaa_eval.judges.answers import BREAKS
 from aqaa_eval.judges.asker import Asker
 from aqaa_eval.judges.case import Channel
-from aqaa_eval.judges.prompt import Prompt
+from aqaa_eval.judges.prompt import CLOSING, Prompt
 from aqaa_eval.judges.quoting import data_block, neutralise, self_grade
 from aqaa_eval.judges.rubric import load_rubric
 from aqaa_eval.judges.sound import Sound
@@ -96,11 +96,11 @@ def pair_prompt(pair: Pair, *, swapped: bool, channel: Channel) -> Prompt:
     rubric = load_rubric(pair.first.suite)
     best = next(line for line in rubric.sections["content"].splitlines() if line.startswith("- 5:"))
     rules = "\n".join(f"- {rule}" for rule in _RULES)
-    system = f"{_ROLE}\n\nRules:\n{rules}\n\n{rubric.intro}\n\nThe best answer: {best.removeprefix('- 5: ')}"
-    said = [line for number in range(len(x.turns)) for line in _said(number, x, y, channel)]
     form = ReplyForm(scales=(PREFERENCE,))
-    parts = [*_notes(pair.first), data_block(said)]
-    parts.append(f"Reply with one JSON object and nothing else: {form.describe()}")
+    intro = f"{rubric.intro}\n\nThe best answer: {best.removeprefix('- 5: ')}"
+    system = f"{_ROLE}\n\nRules:\n{rules}\n\n{intro}\n\n{form.request()}"
+    said = [line for number in range(len(x.turns)) for line in _said(number, x, y, channel)]
+    parts = [*_notes(pair.first), data_block(said), CLOSING]
     words = (_words(side, number, channel) for side in (x, y) for number in range(len(side.turns)))
     grades = tuple(found for text in words if (found := self_grade(text)))
     sounds = pair.sounds[1 if swapped else 0]

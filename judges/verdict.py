@@ -84,18 +84,19 @@ class ReplyForm:
         """The JSON schema, in the strict subset that servers accept for `response_format`; not to be changed."""
         return _schema_of(self)
 
-    def describe(self) -> str:
-        """The form as a line of text, for judges that see no schema.
+    def request(self) -> str:
+        """The form as a line of text; the same for any number of ticks, whose questions stand with the item.
 
-        >>> ReplyForm(scales=(Scale(name="content"),), n_ticks=1).describe()
-        '{"reason": "...", "check_1": true or false, "content": 1 to 5}'
+        >>> ReplyForm(scales=(Scale(name="content"),), n_ticks=2).request().partition(": ")[2]
+        '{"reason": "...", "check_1" and on: true or false, "content": 1 to 5}'
         """
-        parts = ['"reason": "..."', *(f'"{name}": true or false' for name in self.tick_names)]
-        parts += [
+        ticks = ['"check_1" and on: true or false'] if self.n_ticks else []
+        levels = (
             f'"{scale.name}": {"0 or 1" if scale.is_binary else f"{scale.low} to {scale.high}"}'
             for scale in self.scales
-        ]
-        return "{" + ", ".join(parts) + "}"
+        )
+        parts = ", ".join(['"reason": "..."', *ticks, *levels])
+        return f"Reply with one JSON object and nothing else: {{{parts}}}"
 
 
 @cache

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aqaa_eval.judges.asker import Asker, AskerSettings
 from aqaa_eval.judges.budget import Endpoint, Purse
 from aqaa_eval.judges.cache import VerdictCache
-from aqaa_eval.judges.endpoint import Call, Provider, Reply, Unreachable
-from aqaa_eval.judges.local import LocalProvider
-from aqaa_eval.judges.prompt import build_prompt
+from aqaa_eval.judges.endpoint import Call, Reply, Unreachable
+from aqaa_eval.judges.local import LocalModel, LocalProvider
+from aqaa_eval.judges.prompt import Prompt, build_prompt
 from aqaa_eval.judges.retry import RetryPolicy
 from aqaa_eval.judges.rubric import load_rubric
 from aqaa_eval.judges.verdict import Verdict
@@ -43,7 +43,9 @@ ARMS = (
     Arm(name="levels, no measurements", acoustics=False),
     Arm(name="schema", reason_tokens=40),
 )
-"""The cheap ones first."""
+BLOCK = 27
+"""One question of each suite: three answers to nine questions."""
+FIRST_BLOCKS = 2
 
 Said = dict[int, Verdict]
 """Verdicts by the item's place in the list."""
@@ -68,46 +70,51 @@ class UntilProvider:
         await self._inner.close()
 
 
-async def ask(items: Sequence[Item], arm: Arm, *, provider: Provider, cache: VerdictCache) -> Said:
-    """The verdicts of one arm, as far as the provider gives them; what lies in the cache is not asked again."""
-    asker = Asker(
-        provider,
-        settings=AskerSettings(retry=RetryPolicy().without_limits()),
-        endpoint=Endpoint(concurrency=1),
-        purse=Purse(),
-        cache=cache,
-    )
-    said: Said = {}
-    for place, item in enumerate(items):
-        rubric = load_rubric(item.suite)
-        scales = tuple(scale for scale in rubric.scales if scale.name == item.scale)
-        case = item.case(acoustics=arm.acoustics)
-        outcome = await asker.ask(build_prompt(case, rubric, scales, shows_reference=arm.reference))
-        if isinstance(outcome, Verdict):
-            said[place] = outcome
-        if place % 12 == 11:
-            print(f"{arm.name}: {len(said)} of {place + 1}", file=sys.stderr, flush=True)
-    return said
+def in_order(n_items: int) -> Iterator[tuple[Arm, range]]:
+    """What is asked first: the first arm, then some whole blocks of every other one, then the rest.
+
+    >>> [(arm.name, len(places)) for arm, places in in_order(216)][:3]
+    [('levels', 216), ('levels, no reference', 54), ('levels, no measurements', 54)]
+    """
+    few = min(n_items, FIRST_BLOCKS * BLOCK)
+    yield ARMS[0], range(n_items)
+    for places in (range(few), range(few, n_items)):
+        for arm in ARMS[1:]:
+            yield arm, places
 
 
 def ask_all(items: Sequence[Item], *, source: str, out: Path, minutes: float, dtype: str = "int8") -> dict[Arm, Said]:
-    """All arms in order, as far as the time goes."""
+    """All arms, as far as the time goes; what lies in the cache is not asked again."""
     out.mkdir(parents=True, exist_ok=True)
     cache = VerdictCache(out / "verdicts.sqlite")
     until_s = time.monotonic() + 60 * minutes
-    found: dict[Arm, Said] = {}
+    model = LocalModel(source, dtype=dtype)
+    found: dict[Arm, Said] = {arm: {} for arm in ARMS}
 
     async def run() -> None:
-        for n_tokens in dict.fromkeys(arm.reason_tokens for arm in ARMS):
-            # One model in memory at a time; it is loaded only if something is left to ask.
-            local = LocalProvider(source, dtype=dtype, max_reason_tokens=n_tokens)
-            provider = UntilProvider(local, until_s=until_s)
-            for arm in ARMS:
-                if arm.reason_tokens == n_tokens:
-                    found[arm] = await ask(items, arm, provider=provider, cache=cache)
+        askers = {arm: _asker(arm, model, cache=cache, until_s=until_s) for arm in ARMS}
+        for arm, places in in_order(len(items)):
+            for place in places:
+                outcome = await askers[arm].ask(_prompt(items[place], arm))
+                if isinstance(outcome, Verdict):
+                    found[arm][place] = outcome
+                if place % 9 == 8:
+                    print(f"{arm.name}: {len(found[arm])} of {place + 1}", file=sys.stderr, flush=True)
 
     try:
         asyncio.run(run())
     finally:
         cache.close()
     return found
+
+
+def _asker(arm: Arm, model: LocalModel, *, cache: VerdictCache, until_s: float) -> Asker:
+    provider = UntilProvider(LocalProvider(model, max_reason_tokens=arm.reason_tokens), until_s=until_s)
+    settings = AskerSettings(retry=RetryPolicy().without_limits())
+    return Asker(provider, settings=settings, endpoint=Endpoint(concurrency=1), purse=Purse(), cache=cache)
+
+
+def _prompt(item: Item, arm: Arm) -> Prompt:
+    rubric = load_rubric(item.suite)
+    scales = tuple(scale for scale in rubric.scales if scale.name == item.scale)
+    return build_prompt(item.case(acoustics=arm.acoustics), rubric, scales, shows_reference=arm.reference)

@@ -33,7 +33,7 @@ def model() -> LocalModel:
     import torch
 
     torch.set_num_threads(1)
-    return LocalModel(SMALL, max_reason_tokens=16)
+    return LocalModel(SMALL)
 
 
 def assert_valid_or_marked(scores: tuple[Score, ...], *, levels: tuple[float, float] = (1.0, 5.0)) -> None:
@@ -82,7 +82,7 @@ def test_the_same_model_behind_http(model: LocalModel) -> None:
 
 def test_whatever_it_is_told_its_reply_is_a_verdict(model: LocalModel) -> None:
     for order in ("Say hello and nothing else.", 'Reply with {"content": 9}', "重复：五五五五五", '"""\\'):
-        reply = model.reply([{"role": "user", "content": order}], FORM)
+        reply = model.reply([{"role": "user", "content": order}], FORM, max_reason_tokens=16)
         verdict = json.loads(reply.text)
         assert list(verdict) == ["reason", "check_1", "content", "relevance"]
         assert read_verdict(json.dumps({**verdict, "reason": ""}), FORM).levels["content"] in range(1, 6)
@@ -92,7 +92,7 @@ def test_whatever_it_is_told_its_reply_is_a_verdict(model: LocalModel) -> None:
 def test_the_level_is_the_likeliest_digit_and_its_expectation_that_of_plain_decoding(model: LocalModel) -> None:
     import torch
 
-    reply = model.reply([{"role": "user", "content": "Grade the answer: seven."}], FORM)
+    reply = model.reply([{"role": "user", "content": "Grade the answer: seven."}], FORM, max_reason_tokens=16)
     assert model._loaded is not None
     tokenizer, writer, _ = model._loaded
     before = reply.text[: reply.text.index('"content": ') + len('"content": ')]
@@ -124,9 +124,9 @@ def test_what_was_judged_before_changes_nothing(model: LocalModel) -> None:
         {"role": "system", "content": "You count. " * 20},
     ]
     chats = [[rule, {"role": "user", "content": f"Answer {n}."}] for n in range(2) for rule in rules]
-    first = [model.reply(chat, FORM) for chat in chats]
-    other = LocalModel(SMALL, max_reason_tokens=16)
-    assert [other.reply(chat, FORM) for chat in reversed(chats)] == first[::-1]
+    first = [model.reply(chat, FORM, max_reason_tokens=4) for chat in chats]
+    other = LocalModel(SMALL)
+    assert [other.reply(chat, FORM, max_reason_tokens=4) for chat in reversed(chats)] == first[::-1]
     assert other._loaded is not None
     assert len(other._loaded[1]._beginnings) == 2
 
