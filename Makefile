@@ -9,7 +9,7 @@ DEMO_LIMIT ?= 2
 DEMO_OUT ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: flite test-weights help demo test lint types unit weights browser mini mini-zh oracle judge-agreement bench soak clean
+.PHONY: flite test-weights help demo test lint types unit weights browser mini mini-zh oracle judge-agreement bench bench-engine soak clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -82,6 +82,9 @@ judge-agreement: weights  ## Measure a small judge on 216 answers of known worth
 
 bench: $(READY)  ## Speed, with the machine named
 	$(BIN)/python -m tests.bench
+
+bench-engine: $(READY)  ## What the engine costs, with 100,000 samples: a table, and runs/bench/engine.json
+	$(BIN)/python -m tests.bench.bench_engine --long
 
 soak: weights  ## The slow tests
 	$(BIN)/python -m pytest -q -m slow

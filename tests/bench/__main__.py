@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from tests.bench import bench_judge, bench_report, harness
+from tests.bench import bench_engine, bench_judge, bench_report, harness
 
 
 def machine() -> str:
@@ -25,6 +25,8 @@ def machine() -> str:
 def main() -> None:
     """Run them all."""
     print(f"Machine: {machine()}\n")
+    bench_engine.main()
+    print()
     harness.main()
     print()
     bench_judge.main()

@@ -1,13 +1,11 @@
-"""What the harness itself costs: start-up, a run of two items, CPU per sample."""
+"""What benchmarks share: the cost of a process, a suite of tones; and what parts that every run passes cost."""
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,12 +53,6 @@ def cost_of(arguments: list[str], *, may_fail: bool = False, log: Path = Path(os
     )
 
 
-def median_wall(arguments: list[str], *, n: int = 9) -> float:
-    """Median wall seconds of n processes after one warm-up."""
-    cost_of(arguments)
-    return statistics.median(cost_of(arguments).wall_s for _ in range(n))
-
-
 def write_suite(folder: Path, *, n_samples: int) -> Path:
     """A suite of n conversations of one turn, each a 3 s WAV of its own at 16 kHz."""
     (folder / "audio").mkdir(parents=True)
@@ -104,27 +96,12 @@ def parts() -> dict[str, float]:
     }
 
 
-def main(*, n_few: int = 500, n_samples: int = 1500) -> None:
+def main() -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory() as root:
-        here = Path(root)
-        help_s = median_wall(["--help"])
-        two = ["run", "--model", "fake:echo", "--suite", "gaming", "--limit", "2", *PLAIN, "--out"]
-        runs = [cost_of([*two, str(here / f"two{number}")]).wall_s for number in range(6)]
-        suite = str(write_suite(here / "suite", n_samples=n_samples))
-        echo = ["run", "--model", "fake:echo", "--suite", suite, *PLAIN]
-        few = cost_of([*echo, "--limit", str(n_few), "--out", str(here / "few")])
-        many = cost_of([*echo, "--out", str(here / "many")])
-    per_sample_ms = (many.cpu_s - few.cpu_s) / (n_samples - n_few) * 1e3
-    print("| harness | measured | target |")
-    print("|---|---|---|")
-    print(f"| `aqaa-eval --help`, median of 9 | {help_s:.2f} s | 0.25 s |")
-    print(f"| a run of two items, `fake:echo`, no ASR, median of 5 | {statistics.median(runs[1:]):.2f} s | 1 s |")
-    span = f"from {n_few} to {n_samples} samples"
-    print(f"| CPU per sample, `fake:echo`, 3 s of WAV in and out, {span} | {per_sample_ms:.2f} ms | 2 ms |")
+    print("| part of the harness | CPU |")
+    print("|---|---|")
     for name, cost_ms in parts().items():
-        print(f"| {name}, CPU | {cost_ms:.2f} ms | |")
-    print(f"| peak memory of that run | {many.peak_mib:.0f} MiB | |")
+        print(f"| {name} | {cost_ms:.2f} ms |")
 
 
 if __name__ == "__main__":
