@@ -106,7 +106,7 @@ class ArmResult:
         place: its run folder or weights, relative to the ablation's folder; "" if it has none of its own.
         n: conversations with any value.
         estimates: by measure; one that has no value here is absent.
-        suites: MOS by suite, for the radar; empty if the arm has none.
+        suites: MOS by the suites' titles, for radar and table of suites; empty if none is asked for.
     """
 
     name: str
@@ -196,6 +196,11 @@ class Findings:
     def measure(self, key: str) -> Measure:
         """The measure of that key."""
         return next(measure for measure in self.measures if measure.key == key)
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Titles of the suites that any arm has a MOS of, where they are asked for."""
+        return tuple(dict.fromkeys(suite for arm in self.arms for suite in arm.suites))
 
     @property
     def shown_measures(self) -> tuple[Measure, ...]:

@@ -9,7 +9,6 @@ from aqaa_eval.reports.ablation_table import reach_of
 from aqaa_eval.reports.charts import MIN_SPOKES, Spoke, radars_svg
 from aqaa_eval.reports.compare_page import MAX_OVERLAID, Scale
 from aqaa_eval.reports.page import PAGE_STYLES, environment, frame_of, write_page
-from aqaa_eval.reports.published import CAPABILITIES
 
 _STYLES = (*PAGE_STYLES, "pages/compare.css", "pages/ablation.css")
 
@@ -47,12 +46,9 @@ def render_findings(findings: Findings) -> str:
 
 def _radar(arms: list[ArmResult]) -> str:
     """The arms over each other; "" if none has enough suites."""
-    suites = [suite for suite in CAPABILITIES if any(suite in arm.suites for arm in arms)]
+    suites = list(dict.fromkeys(suite for arm in arms for suite in arm.suites))
     if len(suites) < MIN_SPOKES:
         return ""
     return radars_svg(
-        [
-            [Spoke(suite=suite, title=CAPABILITIES[suite], estimate=arm.suites.get(suite)) for suite in suites]
-            for arm in arms
-        ]
+        [[Spoke(suite=suite, title=suite, estimate=arm.suites.get(suite)) for suite in suites] for arm in arms]
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aqaa_eval.metrics.effects import Effect
 from aqaa_eval.reports.ablation import Findings, Measure, PublishedTable, verdict_sentence
-from aqaa_eval.reports.labels import NOTHING
+from aqaa_eval.reports.labels import NOTHING, number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +22,9 @@ def print_findings(findings: Findings, console: Console) -> None:
 
     console.print(Text(f"{findings.title}: {findings.question}"), soft_wrap=True)
     console.print(_arms(findings))
+    if findings.suites:
+        console.print(Text("\nMOS by suite"))
+        console.print(_suites(findings))
     for table in findings.published:
         console.print(Text(f"\npublished, not measured here: {table.source}"), soft_wrap=True)
         console.print(_published(findings, table))
@@ -58,6 +61,16 @@ def _arms(findings: Findings) -> Table:
             estimate = arm.estimates.get(measure.key)
             cells.append(NOTHING if estimate is None else f"{measure.shown(estimate.value)} (n {estimate.n_clusters})")
         table.add_row(*map(Text, [measure.title, *cells]))
+    return table
+
+
+def _suites(findings: Findings) -> Table:
+    from rich.text import Text
+
+    table = _table("", *(arm.name for arm in findings.arms))
+    for suite in findings.suites:
+        estimates = [arm.suites.get(suite) for arm in findings.arms]
+        table.add_row(*map(Text, [suite, *(number("mos", each.value if each else None) for each in estimates)]))
     return table
 
 

@@ -40,7 +40,7 @@ class Design:
         published: one table per source.
         missing: arms that cannot run, with reasons.
         notes: what a reader must know.
-        has_radar: whether the arms are drawn over each other by suite.
+        has_radar: whether the arms are shown by suite, too, in a table and over each other in a radar.
     """
 
     name: str

@@ -20,7 +20,7 @@ class Measured:
     Attributes:
         values: by measure and arm.
         places: run folder or weights of each arm, relative to the ablation's folder.
-        suites: MOS by arm and suite, for the radar.
+        suites: MOS by arm and title of the suite.
         notes: what came up while measuring.
         is_complete: whether nothing is left to be done.
     """

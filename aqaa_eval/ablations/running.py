@@ -88,7 +88,7 @@ def read_arms(places: Sequence[Place], measures: Sequence[Measure], out: Path) -
 
 
 def _suites(log: RunLog) -> Mapping[str, Estimate]:
-    return {row.suite: row.metrics["mos"] for row in summarise(log).suites if "mos" in row.metrics}
+    return {row.title: row.metrics["mos"] for row in summarise(log).suites if "mos" in row.metrics}
 
 
 def _notes(logs: Mapping[str, RunLog]) -> list[str]:

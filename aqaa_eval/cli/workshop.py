@@ -13,8 +13,8 @@ from aqaa_eval.ablations.running import Place
 from aqaa_eval.cli.execute import close_judge, manifest_of, versions_elsewhere
 from aqaa_eval.core.protocols import Judge, SpeechModel, Suite, Transcriber
 from aqaa_eval.core.runspec import RunSpec
-from aqaa_eval.engine.pipeline import Tools
 from aqaa_eval.engine.run import RunRequest
+from aqaa_eval.engine.work import Tools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,7 +118,7 @@ def exact_mcnemar(n_up: int, n_down: int) -> float:
     """
     n = n_up + n_down
     tail = sum(math.comb(n, k) for k in range(min(n_up, n_down) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, float(2 * tail / 2**n))
 
 
 Pairs = Mapping[str, tuple[float, float]]
