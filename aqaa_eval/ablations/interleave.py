@@ -24,6 +24,8 @@ _TITLES = {
     "text_only": "text only",
     "text_and_audio": "text and sound",
 }
+_TIMES = "Times are of this machine, with transcribing and judging going on beside the model."
+_NO_SOUND = "text_only gives no sound, which counts as no answer to a spoken question: its scores are the floor."
 _CLAIMS = (
     ("text_to_audio", "audio_only"),
     ("interleave_10_15", "audio_only"),
@@ -75,7 +77,7 @@ def interleave_design(base: RunSpec, layouts: Sequence[str], settings_of: Layout
         claims=claims,
         published=LAYOUTS,
         missing=missing,
-        notes=("Times are of this machine, with transcribing and judging going on beside the model.",),
+        notes=(_TIMES, *((_NO_SOUND,) if "text_only" in arms else ())),
     )
 
 

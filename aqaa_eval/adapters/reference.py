@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aqaa_eval.reference_model.conversation import Utterance
     from aqaa_eval.reference_model.model import AnswerChunk, AnswerOptions, StepAudioAQAA
 
+DEFAULT_WEIGHTS = "tiny-random"
 _SETTINGS = {
     "layout": "output layout: interleave_10_15, text_to_audio, audio_only or N:M",
     "max_new_tokens": "longest answer in tokens; 0 for the published limit",
@@ -39,7 +40,7 @@ def build(argument: str, options: Mapping[str, OptionValue]) -> ReferenceModel:
     from aqaa_eval.reference_model import load
 
     refuse_unknown("reference", options, _SETTINGS)
-    name = argument or "tiny-random"
+    name = argument or DEFAULT_WEIGHTS
     try:
         model = load(name).to(option(options, "device", "cpu"))
     except (ValueError, OSError, KeyError, RuntimeError) as error:

@@ -189,11 +189,17 @@ def _codebooks(asked: Asked) -> tuple[Design, Measured, RunSpec]:
 
 def _splicing(asked: Asked) -> tuple[Design, Measured, RunSpec]:
     from aqaa_eval.ablations.splicing import SegmentBook, SplicedModel, SplicingSuite, StatesJudge, splicing_design
+    from aqaa_eval.adapters.reference import DEFAULT_WEIGHTS
     from aqaa_eval.reference_model import load
     from aqaa_eval.reference_model.splicing import Splice
 
-    base = asked.base(model="reference:tiny-random", limit=None)
-    name = base.model.partition(":")[2] or "tiny-random"
+    base = asked.base(model="reference", limit=None)
+    head, _, argument = base.model.partition(":")
+    if head != "reference":
+        raise UsageError(
+            f"--model {base.model}: joining needs the parts of the reference model: --model reference:PATH"
+        )
+    name = argument or DEFAULT_WEIGHTS
     try:
         book = SegmentBook(load(name))
     except (ValueError, OSError, KeyError, RuntimeError) as error:
