@@ -64,32 +64,46 @@ def execute(
     quiet: bool,
 ) -> Outcome:
     """Run or re-score. With `model` None only what is stored is scored."""
-    transcriber = catalog.make_transcriber(spec.asr, spec.asr_options, second=spec.second_asr)
-    judge = catalog.make_judge(spec, suites, verdicts=folder.path / "verdicts.sqlite")
-    identity = model.identity if model else stored_model
-    tools = Tools(
-        model=model,
-        model_identity=identity,
-        transcriber=transcriber,
-        judge=judge,
-        guard=catalog.find_guard(),
-        languages={suite.card.id: suite.card.languages for suite in suites},
-    )
+    tools = make_tools(spec, suites, model=model, stored_model=stored_model, verdicts=folder.path / "verdicts.sqlite")
+    versions = versions_elsewhere(model)
+    manifest = manifest_of(tools.model_identity, tools.transcriber, tools.judge, suites, versions)
     request = RunRequest(
         spec=spec,
         suites=suites,
         tools=tools,
-        manifest=place.noted(manifest_of(identity, transcriber, judge, suites, versions_elsewhere(model))),
+        manifest=place.noted(manifest),
         folder=folder,
         only_stored=model is None,
     )
-    stages = ("generate", "transcribe", "judge") if transcriber else ("generate", "judge")
+    stages = ("generate", "transcribe", "judge") if tools.transcriber else ("generate", "judge")
     try:
-        with RunProgress(quiet=quiet, stages=stages, spent=lambda: getattr(judge, "spent", "")) as progress:
+        with RunProgress(quiet=quiet, stages=stages, spent=lambda: getattr(tools.judge, "spent", "")) as progress:
             executor: LocalExecutor[Work] = LocalExecutor()
             return drive(request, executor=executor, progress=progress)
     finally:
-        close_judge(judge, quiet=quiet)
+        close_judge(tools.judge, quiet=quiet)
+
+
+def make_tools(
+    spec: RunSpec, suites: list[Suite], *, model: SpeechModel | None, stored_model: str = "", verdicts: Path | None
+) -> Tools:
+    """The tools of a run's stages.
+
+    Args:
+        spec: of the run.
+        suites: of the run.
+        model: None to score what is stored.
+        stored_model: identity of the model that gave the stored answers.
+        verdicts: file that keeps what judges were paid for; None keeps nothing.
+    """
+    return Tools(
+        model=model,
+        model_identity=model.identity if model else stored_model,
+        transcriber=catalog.make_transcriber(spec.asr, spec.asr_options, second=spec.second_asr),
+        judge=catalog.make_judge(spec, suites, verdicts=verdicts),
+        guard=catalog.find_guard(),
+        languages={suite.card.id: suite.card.languages for suite in suites},
+    )
 
 
 def close_judge(judge: Judge, *, quiet: bool) -> None:

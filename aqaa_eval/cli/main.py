@@ -18,6 +18,7 @@ from aqaa_eval.cli import (
     leaderboard,
     listing,
     merge,
+    plan,
     prefer,
     rate,
     report,
@@ -47,6 +48,7 @@ app = typer.Typer(
 app.command(name="run")(run.run)
 app.command(name="score")(score.score)
 app.command(name="merge-runs")(merge.merge_runs)
+app.command(name="plan")(plan.plan)
 app.command(name="report")(report.report)
 app.command(name="compare")(compare.compare)
 app.command(name="ablate")(ablate.ablate)
