@@ -79,6 +79,8 @@ VOICE_METRICS = ("hnr_db", "jitter_percent")
 class AcousticJudge:
     """Measures each answer, and the voice over the conversation where an encoder is given."""
 
+    is_slow = True  # worth a thread of its own beside the other judges
+
     def __init__(self, *, speaker: SpeakerEncoder | None = None) -> None:
         self._speaker = speaker
         self._has_praat = can_measure_voice()

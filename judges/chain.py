@@ -34,9 +34,11 @@ class ScoringChain:
         """
         self._judges = tuple(judges)
         self._weights_by_suite = weights_by_suite
-        # Judges that wait for a server take several conversations at once; all others take turns.
-        self.concurrency = max((concurrency_of(judge) for judge in self._judges), default=1)
-        self._turns = threading.Lock()
+        # Judges that wait for a server take several conversations at once. Each of the others takes one, so that one
+        # conversation's sound is measured while another is read; only the slow ones are worth a thread.
+        n_slow = sum(bool(getattr(judge, "is_slow", False)) for judge in self._judges)
+        self.concurrency = max([1, n_slow, *(concurrency_of(judge) for judge in self._judges)])
+        self._turns = tuple(threading.Lock() for _ in self._judges)
 
     @property
     def identity(self) -> str:
@@ -51,8 +53,8 @@ class ScoringChain:
     def judge(self, attempt: Attempt) -> tuple[Score, ...]:
         """The fused score first, then those of the judges in their order."""
         scores: list[Score] = []
-        for judge in self._judges:
-            with nullcontext() if concurrency_of(judge) > 1 else self._turns:
+        for judge, turn in zip(self._judges, self._turns, strict=True):
+            with nullcontext() if concurrency_of(judge) > 1 else turn:
                 scores += _scores_of(judge, attempt)
         return (self._fused(attempt.sample.suite, scores), *scores)
 

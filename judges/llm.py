@@ -89,6 +89,8 @@ class _Opinion:
 class LlmJudge:
     """One model, or a panel of them. `judge` may be called from several threads at once."""
 
+    is_slow = True  # worth a thread of its own beside the other judges
+
     def __init__(
         self,
         askers: Sequence[Asker],

@@ -68,6 +68,8 @@ class MosPredictor(Protocol):
 class QualityJudge:
     """One score per turn and predictor."""
 
+    is_slow = True  # worth a thread of its own beside the other judges
+
     def __init__(self, predictors: Sequence[MosPredictor]) -> None:
         self._predictors = tuple(predictors)
 

@@ -22,7 +22,7 @@ from aqaa_eval.judges.transcribers.language_choice import pick_language
 from aqaa_eval.judges.transcribers.recogniser import Decoding, Recording, SecondTry
 from aqaa_eval.judges.transcribers.sources import find_source, read_settings
 from aqaa_eval.judges.transcribers.weight_names import weights_hash
-from aqaa_eval.judges.transcribers.windows import Window, recognise_windows
+from aqaa_eval.judges.transcribers.windows import BATCH_WINDOWS, Window, recognise_windows
 
 MIN_PADDING_SAMPLES = 160
 BEAM_SIZE = 5  # faster-whisper's own default
@@ -63,6 +63,11 @@ class FasterWhisperRecogniser:
     def identity(self) -> str:
         """Such as "faster-whisper:tiny.en@3e3306f6-int8": name, hash of the weights, arithmetic."""
         return f"faster-whisper:{self._name}@{weights_hash(self._path)}-{self._arithmetic}"
+
+    @property
+    def batch(self) -> int:
+        """Conversations that it hears together: on a CPU one, so that a transcript depends on nothing else."""
+        return 1 if self._device == "cpu" else BATCH_WINDOWS
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -64,6 +64,11 @@ class GuardedTranscriber:
         """Primary tags of the languages that it knows; empty if it knows many."""
         return self._recogniser.languages
 
+    @property
+    def batch(self) -> int:
+        """Conversations whose answers it likes to hear together: 1, unless the recogniser says another number."""
+        return int(getattr(self._recogniser, "batch", 1))
+
     def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
         """One transcript per clip, in order; those with speech go to the recogniser at once.
 

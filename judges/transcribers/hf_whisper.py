@@ -23,7 +23,7 @@ from aqaa_eval.judges.transcribers.language_choice import pick_language
 from aqaa_eval.judges.transcribers.recogniser import Decoding, Recording, SecondTry
 from aqaa_eval.judges.transcribers.sources import find_source, read_settings
 from aqaa_eval.judges.transcribers.weight_names import weights_hash
-from aqaa_eval.judges.transcribers.windows import SAMPLE_RATE_HZ, Window, recognise_windows
+from aqaa_eval.judges.transcribers.windows import BATCH_WINDOWS, SAMPLE_RATE_HZ, Window, recognise_windows
 
 TOKENS_PER_S = 50
 MEDIAN_WIDTH = 7
@@ -85,6 +85,11 @@ class HfWhisperRecogniser:
         if isinstance(self._source, Path):
             return f"hf-whisper:{self._name}@{weights_hash(self._source)}"
         return f"hf-whisper:{self._name}@{str(self._model.config._commit_hash or 'unknown')[:8]}"
+
+    @property
+    def batch(self) -> int:
+        """Conversations that it hears together: on a CPU one, so that a transcript depends on nothing else."""
+        return 1 if self._device == "cpu" else BATCH_WINDOWS
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -137,6 +137,11 @@ class HttpRecogniser:
             max_retries=self._settings.retries,
         )
 
+    @property
+    def batch(self) -> int:
+        """Conversations whose recordings go out together."""
+        return self._settings.concurrency
+
     def recognise(self, recordings: Sequence[Recording]) -> list[Decoding]:
         """Ask at temperature 0, several at a time.
 

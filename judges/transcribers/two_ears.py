@@ -34,6 +34,11 @@ class TwoEars:
         """Those of the first ear."""
         return tuple(getattr(self._first, "languages", ()))
 
+    @property
+    def batch(self) -> int:
+        """That of the ear that likes the larger ones."""
+        return max(int(getattr(ear, "batch", 1)) for ear in (self._first, self._second))
+
     def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
         """The second ear hears what the first found words in, told its language, if it knows that language.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -145,3 +147,35 @@ def test_the_judges_load_nothing_heavy_until_they_need_it() -> None:
     code = "".join(f"import aqaa_eval.judges.{name};" for name in modules)
     code += "import sys; assert not {'torch', 'whisper', 'scipy', 'onnxruntime', 'jiwer'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+class Meeting:
+    """A slow judge that takes one conversation at a time; at a given call it waits for another judge to be at work."""
+
+    identity = "meeting"
+    metrics = ("content",)
+    is_slow = True
+
+    def __init__(self, barrier: threading.Barrier, *, call: int) -> None:
+        self._barrier, self._call, self._n_calls, self._alone = barrier, call, 0, threading.Lock()
+
+    def judge(self, attempt: Attempt) -> tuple[Score, ...]:
+        assert self._alone.acquire(blocking=False)
+        self._n_calls += 1
+        if self._n_calls == self._call:
+            self._barrier.wait(timeout=60)
+        self._alone.release()
+        return (scored("content", 3.0),)
+
+
+def test_two_slow_judges_are_at_work_on_two_conversations_at_once_and_each_on_one(attempt: Attempt) -> None:
+    barrier = threading.Barrier(2)
+    chain = ScoringChain([Meeting(barrier, call=2), Meeting(barrier, call=1)], {"gaming": {"content": 1.0}})
+    assert chain.concurrency == 2
+    with ThreadPoolExecutor(chain.concurrency) as pool:
+        found = list(pool.map(chain.judge, [attempt] * 4))
+    assert [scores[0].value for scores in found] == [3.0] * 4  # a judge that broke would leave none
+
+
+def test_judges_that_only_count_need_no_threads_of_their_own() -> None:
+    assert ScoringChain([FidelityJudge(), FidelityJudge()], {}).concurrency == 1
