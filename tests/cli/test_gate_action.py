@@ -34,6 +34,15 @@ def test_its_inputs_are_the_options_of_the_gate(action: dict[str, Any]) -> None:
     assert required == {"candidate", "baseline"}
 
 
+def test_the_workflow_of_the_readme_gives_inputs_that_there_are(action: dict[str, Any]) -> None:
+    readme = (ACTION.parents[3] / "README.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```yaml\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
+    [step] = [step for step in yaml.safe_load(block)["jobs"]["gate"]["steps"] if "gate" in step.get("uses", "")]
+    assert step["uses"] == f"./{ACTION.parent.relative_to(ACTION.parents[3])}"
+    assert set(step["with"]) <= set(action["inputs"])
+    assert {"candidate", "baseline"} <= set(step["with"])
+
+
 def test_no_input_is_pasted_into_the_script(action: dict[str, Any]) -> None:
     step, upload = action["runs"]["steps"]
     assert "${{" not in step["run"]
