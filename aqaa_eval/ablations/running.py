@@ -14,12 +14,13 @@ from pathlib import Path
 from aqaa_eval.ablations.findings import Measured
 from aqaa_eval.ablations.measures import values_of
 from aqaa_eval.core.attempt import Estimate
-from aqaa_eval.core.runlog import RunLog
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.engine.folder import ANSWER_FIELDS, RunFolder
 from aqaa_eval.engine.load import load_run
+from aqaa_eval.engine.work import REDONE
 from aqaa_eval.reports.ablation import Measure
-from aqaa_eval.reports.summary import summarise
+from aqaa_eval.reports.labels import failure_title, plural
+from aqaa_eval.reports.summary import Summary, summarise
 
 ARMS = "arms"
 
@@ -78,25 +79,27 @@ def _link(folder: RunFolder, owner: RunFolder) -> None:
 def read_arms(places: Sequence[Place], measures: Sequence[Measure], out: Path) -> Measured:
     """The values of all arms, from their run folders."""
     logs = {place.arm: load_run(place.folder.path) for place in places}
+    summaries = {name: summarise(log) for name, log in logs.items()}
     return Measured(
         values={measure.key: {name: values_of(log, measure) for name, log in logs.items()} for measure in measures},
         places={place.arm: place.folder.path.relative_to(out).as_posix() for place in places},
-        suites={name: _suites(log) for name, log in logs.items()},
-        notes=tuple(_notes(logs)),
-        is_complete=all(summarise(log).is_complete for log in logs.values()),
+        suites={name: _suites(summary) for name, summary in summaries.items()},
+        notes=tuple(_notes(summaries)),
+        is_complete=all(
+            summary.is_complete and not REDONE & summary.overall.failures.keys() for summary in summaries.values()
+        ),
     )
 
 
-def _suites(log: RunLog) -> Mapping[str, Estimate]:
-    return {row.title: row.metrics["mos"] for row in summarise(log).suites if "mos" in row.metrics}
+def _suites(summary: Summary) -> Mapping[str, Estimate]:
+    return {row.title: row.metrics["mos"] for row in summary.suites if "mos" in row.metrics}
 
 
-def _notes(logs: Mapping[str, RunLog]) -> list[str]:
+def _notes(summaries: Mapping[str, Summary]) -> list[str]:
     """Failures of the arms: an arm that often fails has fewer values, and those are its better answers."""
     notes = []
-    for name, log in logs.items():
-        failures = summarise(log).overall.failures
-        if failures:
-            told = ", ".join(f"{n} {str(kind).replace('_', ' ')}" for kind, n in failures.items())
-            notes.append(f"{name}: {told}, of {sum(len(attempt.turns) for attempt in log.attempts)} turns")
+    for name, summary in summaries.items():
+        told = ", ".join(f"{n} {failure_title(kind)}" for kind, n in summary.overall.failures.items())
+        if told:
+            notes.append(f"{name}: {told}, of {plural(summary.overall.n_turns, 'turn')}")
     return notes
