@@ -31,7 +31,7 @@ class Opened:
     def __init__(self, browser: Any, file: Path, *, width: int = 1280, scheme: str = "light") -> None:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         self.page = context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)
         self.said: list[str] = []
         self.asked_for: list[str] = []
         self.page.on("console", lambda message: self.said.append(message.text))
@@ -50,7 +50,7 @@ class Opened:
         """What a reader sees."""
         return str(self.page.locator("body").inner_text())
 
-    def wait_until(self, expression: str, *, limit_s: float = 10.0) -> None:
+    def wait_until(self, expression: str, *, limit_s: float = 60.0) -> None:
         """Poll; playwright's own way evaluates strings in the page, which our policy rightly refuses."""
         end_s = time.monotonic() + limit_s
         while not self.page.evaluate(expression):
