@@ -181,6 +181,17 @@ def _read_bytes(path: Path, label: str) -> bytes:
         raise AudioError(f"{label}: cannot be read ({error.strerror})") from error
 
 
+class _InMemory(io.BytesIO):
+    """Deaf to what leads before its beginning: a head that lies asks for it, and libsndfile's callback must not raise."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go there if there is such a place; where it stands now."""
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
+
+
 def _decode(
     encoded: bytes, label: str, max_duration_s: float, cut_after_s: float | None
 ) -> tuple[NDArray[np.float32], int]:
@@ -189,7 +200,7 @@ def _decode(
     if container_of(encoded) not in SUFFIX_OF:
         raise AudioError(f"{label}: not a readable audio file (no known format); use WAV, FLAC, Ogg or MP3")
     try:
-        with soundfile.SoundFile(io.BytesIO(encoded)) as file:
+        with soundfile.SoundFile(_InMemory(encoded)) as file:
             limit_s = max_duration_s if cut_after_s is None else cut_after_s
             return _mono(file, label, limit_s, is_cut=cut_after_s is not None), file.samplerate
     except (soundfile.LibsndfileError, RuntimeError) as error:
