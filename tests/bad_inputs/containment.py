@@ -20,18 +20,19 @@ MEMORY_BYTES = 768 << 20
 """Beyond what the process has before the case."""
 
 _WRITES = {
-    "os.mkdir": 0,
-    "os.rename": 1,
-    "os.remove": 0,
-    "os.rmdir": 0,
-    "os.link": 1,
-    "os.symlink": 1,
-    "os.truncate": 0,
-    "os.chmod": 0,
-    "os.chown": 0,
-    "os.utime": 0,
-    "sqlite3.connect": 0,
+    "os.mkdir": (0, 2),
+    "os.rename": (1, 3),
+    "os.remove": (0, 1),
+    "os.rmdir": (0, 1),
+    "os.link": (1, 3),
+    "os.symlink": (1, 2),
+    "os.truncate": (0, None),
+    "os.chmod": (0, 2),
+    "os.chown": (0, 3),
+    "os.utime": (0, 3),
+    "sqlite3.connect": (0, None),
 }
+"""Events with the places of the path and of the open folder that it may be relative to."""
 _ADDRESSES = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.bind"})
 _PROGRAMS = frozenset({"os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "pty.spawn"})
 
@@ -54,13 +55,14 @@ class Witness:
         elif event == "open" and _is_writing(arguments):
             self._note_path(event, arguments[0])
         elif event in _WRITES:
-            self._note_path(event, arguments[_WRITES[event]])
+            path, folder = _WRITES[event]
+            self._note_path(event, arguments[path], arguments[folder] if folder is not None else -1)
 
-    def _note_path(self, event: str, path: Any) -> None:
+    def _note_path(self, event: str, path: Any, folder: int = -1) -> None:
         if isinstance(path, int):
             return
         name = os.fsdecode(path).removeprefix("file://").partition("?")[0]
-        place = os.path.realpath(name)
+        place = os.path.realpath(name if folder == -1 else f"/proc/self/fd/{folder}/{name}")
         is_own = any(place.startswith(folder + os.sep) or place == folder for folder in self.folders)
         if not is_own and place != os.devnull and not re.search(r"(^|/)__pycache__(/|$)", place):
             self.seen.append(f"{event} {name}")
@@ -106,7 +108,7 @@ def contained(*folders: Path, memory_bytes: int = MEMORY_BYTES) -> Iterator[None
             yield
     finally:
         _witnesses.remove(witness)
-    assert witness.seen == []
+    assert not witness.seen, f"done outside of {folders}: {witness.seen}"
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import gzip
 import json
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from aqaa_eval.core.errors import AudioError, DataError, ExitCode
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.engine.load import load_run
 from aqaa_eval.engine.replay import run_answers
+from aqaa_eval.engine.store import Store
 from tests.bad_inputs.containment import contained, pattern, snapshot
 from tests.bad_inputs.rows import GOOD_TURN
 from tests.bad_inputs.sound_table import SOUNDS
@@ -181,13 +182,10 @@ def test_a_run_whose_head_is_a_pipe_is_not_waited_for(cli: Callable, run: Path) 
 
 def _rename_sounds(run: Path, name: str) -> None:
     """Let the records of a run name another file."""
-    database = sqlite3.connect(run / "run.sqlite")
-    for step in ("ask", "generate"):
-        [(body,)] = database.execute("SELECT body FROM records WHERE step = ?", (step,)).fetchall()
-        values = {**json.loads(body), "audio": name}
-        database.execute("UPDATE records SET body = ? WHERE step = ?", (json.dumps(values).encode(), step))
-    database.commit()
-    database.close()
+    store = Store(run / "run.sqlite")
+    named = [record for record in store.all() if record.step in ("ask", "generate")]
+    store.commit(replace(item, body=json.dumps({**json.loads(item.body), "audio": name}).encode()) for item in named)
+    store.close()
 
 
 @pytest.mark.parametrize("way", ["up", "absolute", "link"])
