@@ -182,7 +182,7 @@ def _read_bytes(path: Path, label: str) -> bytes:
 
 
 class _InMemory(io.BytesIO):
-    """Deaf to what leads before its beginning: a head that lies asks for it, and libsndfile's callback must not raise."""
+    """Deaf to seeks before its beginning: a head that lies asks for them, and libsndfile's callback must not raise."""
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go there if there is such a place; where it stands now."""
