@@ -118,7 +118,7 @@ def test_a_song_passes_and_neither_speech_nor_another_song_does(pairs, what):
 
 
 @pytest.mark.skipif(not is_present("whisper:base"), reason="whisper:base is not here: aqaa-eval fetch whisper:base")
-@pytest.mark.parametrize("template", ["count", "spell", "greeting"])
+@pytest.mark.parametrize("template", ["count", "greeting"])
 def test_an_answer_that_is_heard_passes_and_another_does_not(pairs, template):
     right, *others = [pair for pair in pairs if pair.template == template]
     wrong = next(pair for pair in reversed(others) if pair.answer != right.answer)
