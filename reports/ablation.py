@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from aqaa_eval.core.attempt import Estimate
-from aqaa_eval.metrics.effects import Decision, Effect, Verdict
+from aqaa_eval.metrics.effects import Decision, Effect, Verdict, turned
 from aqaa_eval.reports.labels import NOTHING, plural, seconds
 
 
@@ -241,13 +241,13 @@ def _has(findings: Findings, arm: str, measure: str) -> bool:
 
 
 def _gain(measure: Measure, gain: Estimate) -> str:
-    better = "better" if (gain.value or 0) >= 0 else "worse"
-    value = gain.value if measure.higher_is_better else -(gain.value or 0.0)
-    shown = measure.change(value)
-    if gain.low is None or gain.high is None:
-        return f"{shown}, {better}; no interval"
-    bounds = (gain.low, gain.high) if measure.higher_is_better else (-gain.high, -gain.low)
-    return f"{shown}, {better}; 95 % interval {measure.change(bounds[0])} to {measure.change(bounds[1])}"
+    if gain.value == gain.low == gain.high == 0.0:
+        return "both came out alike on every conversation"
+    shown = gain if measure.higher_is_better else turned(gain)
+    better = "better" if (gain.value or 0.0) > 0 else "worse" if gain.value else "alike"
+    if shown.low is None or shown.high is None:
+        return f"{measure.change(shown.value)}, {better}; no interval"
+    return f"{measure.change(shown.value)}, {better}; 95 % interval {measure.between(shown, as_change=True)}"
 
 
 def findings_json(findings: Findings) -> dict[str, Any]:

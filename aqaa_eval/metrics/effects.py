@@ -211,7 +211,9 @@ def decide(effect: Effect, *, smallest: float, higher_is_better: bool, n_compari
 
 def turned(estimate: Estimate) -> Estimate:
     """The same difference, held the other way round."""
-    value, low, high = (None if bound is None else -bound for bound in (estimate.value, estimate.high, estimate.low))
+    value, low, high = (
+        None if bound is None else 0.0 - bound for bound in (estimate.value, estimate.high, estimate.low)
+    )
     return replace(estimate, value=value, low=low, high=high)
 
 
