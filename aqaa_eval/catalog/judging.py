@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aqaa_eval.catalog.here import missing_of
 from aqaa_eval.catalog.names import JUDGES, LANGUAGE_MODELS, PREDICTORS, find, load_object
@@ -12,11 +12,21 @@ from aqaa_eval.core.errors import UnknownName, UsageError
 from aqaa_eval.core.weights import is_present, locate
 
 if TYPE_CHECKING:
-    from aqaa_eval.core.protocols import Judge, Suite
+    from aqaa_eval.core.card import Card
+    from aqaa_eval.core.protocols import Judge
     from aqaa_eval.core.runspec import RunSpec
 
 
-def make_judge(spec: RunSpec, suites: Sequence[Suite], *, verdicts: Path | None = None) -> Judge:
+class Carded(Protocol):
+    """Anything with a suite's card."""
+
+    @property
+    def card(self) -> Card:
+        """What the suite measures."""
+        ...
+
+
+def make_judge(spec: RunSpec, suites: Sequence[Carded], *, verdicts: Path | None = None) -> Judge:
     """The scoring chain of a spec: the named judges, fidelity, MOS predictors, and the card's fusion.
 
     The first named judge gives the content and delivery that are fused; the others stand beside it under names of

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from aqaa_eval.core.runspec import RunSpec
     from aqaa_eval.core.shard import Shard
+    from aqaa_eval.engine.executors.ray_data import ClusterSettings
 
 
 def run(
@@ -70,6 +71,15 @@ def run(
     audio_store: Annotated[
         str, typer.Option(help="Where the sound goes: s3://BUCKET/RUN or the like. (default: the run folder)")
     ] = "",
+    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="Cluster of --executor ray, such as auto or HOST:6379. (default: one here)")
+    ] = None,
+    generate: Annotated[
+        str | None, typer.Option(help="Ray workers that hold the model, such as gpus=1,workers=2-8,batch=16.")
+    ] = None,
+    transcribe: Annotated[str | None, typer.Option(help="Ray workers that transcribe.")] = None,
+    judging: Annotated[str | None, typer.Option(help="Ray workers that judge, such as workers=4.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and leave.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -87,6 +97,8 @@ def run(
     from aqaa_eval.cli.notrun import tell_not_run
     from aqaa_eval.core.shard import parse_shard
 
+    resources = {"generate": generate, "transcribe": transcribe, "judge": judging}
+    cluster = _cluster_of(executor, ray_address, resources)
     flags: dict[str, Any] = {
         "model": model,
         "suites": [name for part in suite for name in names_of(part)] if suite else None,
@@ -123,10 +135,24 @@ def run(
     folder.refuse_other_spec(spec)
     folder.refuse_other_shard(part)
     place = Place(shard=part, audio_store=audio_store)
+    if cluster is not None:
+        from aqaa_eval.cli.cluster import execute_on_cluster
+
+        outcome = execute_on_cluster(spec, suites, folder, cluster, place=place, quiet=quiet)
+        raise typer.Exit(int(conclude(folder, outcome, as_json=json_)))
     chosen = catalog.make_model(spec, log=folder.path / "model.log")
     outcome = execute(spec, suites, folder, model=chosen, stored_model="", place=place, quiet=quiet)
     code = conclude(folder, outcome, as_json=json_)
     raise typer.Exit(int(code))
+
+
+def _cluster_of(executor: str, address: str | None, resources: dict[str, str | None]) -> ClusterSettings | None:
+    """The cluster that was asked for; None for this process, which does not load what a cluster needs."""
+    if executor == "local" and not address and not any(resources.values()):
+        return None
+    from aqaa_eval.cli.cluster import parse_cluster
+
+    return parse_cluster(executor, address, resources)
 
 
 def with_machine_defaults(spec: RunSpec, *, given: set[str]) -> RunSpec:
