@@ -132,7 +132,7 @@ def forecast(
     def total(of: Callable[[Measured], float], n_of: int = n) -> Range:
         return predict_total([of(one) for one in sample], n=n_of)
 
-    busy = {stage: total(lambda one, stage=stage: one.seconds[stage]) for stage in stages}
+    busy = {stage: predict_total([one.seconds[stage] for one in sample], n=n) for stage in stages}
     workers = _divide({stage: busy[stage].value for stage in shared}, n_gpus)
     paced = {stage: busy[stage].value / workers[stage] for stage in shared} or {
         stage: busy[stage].value for stage in stages

@@ -64,7 +64,7 @@ class RemoteAudioStore(AudioStore):
             AudioError: it is not there, or damaged.
         """
         try:
-            encoded: bytes = self._files.cat_file(self._place(name))
+            encoded: bytes = self._files.cat_file(self._remote(name))
         except OSError as error:
             raise AudioError(f"{name}: cannot be read from {self._url} ({error})") from error
         return read_audio(encoded, name=name)
@@ -72,15 +72,15 @@ class RemoteAudioStore(AudioStore):
     def discard(self, name: str) -> None:
         """Remove a damaged file, so that the same sound can be stored anew."""
         self._known.discard(name)
-        if self._files.exists(self._place(name)):
-            self._files.rm_file(self._place(name))
+        if self._files.exists(self._remote(name)):
+            self._files.rm_file(self._remote(name))
 
     def sync(self) -> None:
         """Nothing waits: what an object store has taken is kept."""
         self._unsafe = []
 
     def _write(self, name: str, encoded: bytes) -> Path:
-        place = self._place(name)
+        place = self._remote(name)
         try:
             if self._size(place) != len(encoded):
                 self._files.pipe_file(place, encoded)
@@ -95,5 +95,5 @@ class RemoteAudioStore(AudioStore):
         except FileNotFoundError:
             return None
 
-    def _place(self, name: str) -> str:
+    def _remote(self, name: str) -> str:
         return f"{self._root}/{name}"
