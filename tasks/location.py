@@ -6,7 +6,7 @@ import os
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
-from aqaa_eval.core.inside import leads_out
+from aqaa_eval.core.inside import is_too_long, leads_out
 from aqaa_eval.tasks.fault import Fault
 
 
@@ -29,6 +29,8 @@ class Locator:
         """
         if leads_out(name) or ":" in name:
             raise Fault(field, f"{name!r} leaves the suite's folder; give a path below it, with '/'")
+        if is_too_long(name):
+            raise Fault(field, f"{name[:80]!r}... is longer than the name of a file can be; shorten it")
         location = self._root.joinpath(*PurePosixPath(name).parts)
         if isinstance(location, Path) and isinstance(self._root, Path):
             if location.is_symlink():

@@ -18,6 +18,15 @@ def leads_out(name: str) -> bool:
     return not place.parts or place.is_absolute() or ".." in place.parts or "\\" in name or "\0" in name
 
 
+def is_too_long(name: str) -> bool:
+    """Whether no file can have such a name; asking the system for one is an error and no answer.
+
+    >>> is_too_long("a/b.wav"), is_too_long("a" * 300), is_too_long("a/" * 3000)
+    (False, True, True)
+    """
+    return len(name) > 1024 or any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in name.split("/"))
+
+
 def below(root: Path, name: str) -> Path:
     """The place of a name below a folder; nothing needs to be there.
 
@@ -26,6 +35,8 @@ def below(root: Path, name: str) -> Path:
     """
     if leads_out(name):
         raise DataError(f"{name!r} leaves the folder {root.name}; give a path below it, with '/'")
+    if is_too_long(name):
+        raise DataError(f"{name[:80]!r}... is longer than the name of a file can be; shorten it")
     path = root / name
     if "/" not in name and not path.is_symlink():
         return path

@@ -1,6 +1,6 @@
 """Reading the published files: FunASR's `model.pt` and `am.mvn`, the centroids' `.npy`; and seeded random weights.
 
-Nothing is unpickled beyond tensors (`weights_only=True`, `allow_pickle=False`).
+Nothing is unpickled beyond tensors (`weights_only=True`, arrays are mapped, not unpickled).
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def load_codebook(path: Path, config: LinguisticConfig | None = None) -> Tensor:
     """
     config = config or LinguisticConfig()
     try:
-        array = np.load(path, allow_pickle=False, mmap_mode="r")  # mapped: a header cannot ask for more than there is
+        # Mapped: a header cannot ask for more than there is; and no archive and no pickle is taken for an array.
+        array = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, EOFError, OSError) as error:
         raise WeightsError(f"{path} is no plain .npy file: {str(error).splitlines()[0]}") from error
     if array.shape != (config.n_codes, config.dim) or array.dtype.kind != "f" or not np.isfinite(array).all():
