@@ -95,6 +95,11 @@ ROWS = (
         "turns[0].audio: 'out/a.wav' leaves the suite's folder by a link; put the folder itself there",
         audio="out/a.wav",
     ),
+    turn(
+        "long-path",
+        "turns[0].audio: ~ is longer than the name of a file can be; shorten it",
+        audio="a" * 300 + ".wav",
+    ),
     turn("no-path", "turns[0].audio: must be a text, got 7", audio=7),
     # Numbers.
     literal("nan", '"duration_s": NaN', f"{NO_DURATION} nan"),

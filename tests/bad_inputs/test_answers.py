@@ -201,7 +201,7 @@ def test_a_run_that_names_sound_of_other_folders_shows_none(way: str, cli: Calla
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "data:audio" not in page
     assert "private.wav" not in page.replace(names[way], "")
-    with contained(), pytest.raises(AudioError, match="leaves the folder audio"):
+    with contained(run), pytest.raises(AudioError, match="leaves the folder audio"):
         run_answers(run)("spoiled/good#0")
     from aqaa_eval.serving.rating.session import SessionSettings, make_tasks
 

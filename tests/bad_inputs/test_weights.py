@@ -39,7 +39,7 @@ class Program:
 
 
 def _plain_pickle(proof: Path) -> bytes:
-    return pickle.dumps({"model_state": Program(Path.touch, proof), "state_dict": {}})
+    return pickle.dumps({"model_state": Program(Path.touch, proof), "state_dict": {}}, protocol=2)
 
 
 def _zipped_pickle(proof: Path) -> bytes:
