@@ -218,7 +218,7 @@ def test_a_turn_without_sound_and_text_cannot_be_told(model: KimiAudioModel) -> 
 
 def test_without_its_package_the_message_names_what_to_install() -> None:
     with pytest.raises(MissingWeights, match=r"MoonshotAI/Kimi-Audio.*flash-attn.*torchaudio torchdyn.*--python"):
-        make_model(RunSpec(model="kimi-audio"))
+        make_model(RunSpec(model="kimi-audio", model_options=TRUSTED))
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_any_value_in_any_field_costs_that_row_alone(field: str, value: object) 
 @given(value=_JSON)
 def test_what_yaml_writes_plainly_is_read_back_or_refused(value: object) -> None:
     try:
-        found = load_yaml(yaml.safe_dump(value))
+        found = load_yaml(yaml.safe_dump(value, sort_keys=False))
     except YamlError:
         return
     assert json.dumps(found, default=str) == json.dumps(value, default=str)
