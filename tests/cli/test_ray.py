@@ -1,5 +1,6 @@
 """Runs on real Ray clusters of this machine; skipped where Ray is not installed.
 
+What the driver and the workers do is tested without a cluster in tests/engine/test_ray_driver.py.
 Ray is used in other processes only: it warns of itself, and here warnings are errors.
 """
 
@@ -21,7 +22,10 @@ import pytest
 from aqaa_eval.engine.load import load_run
 from aqaa_eval.engine.store import Store
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is an extra: aqaa-eval[ray]")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is an extra: aqaa-eval[ray]"),
+]
 
 ENVIRONMENT = {
     **os.environ,
@@ -133,7 +137,6 @@ def test_a_run_on_ray_is_the_run_of_one_process(tmp_path: Path) -> None:
     assert len(list((tmp_path / "sound").iterdir())) == len(list((tmp_path / "local" / "audio").iterdir()))
 
 
-@pytest.mark.slow
 def test_nothing_is_lost_when_a_node_and_then_the_driver_are_killed_half_way(tmp_path: Path, cluster) -> None:
     address, add = cluster
     second = add()
