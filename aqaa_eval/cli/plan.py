@@ -29,7 +29,7 @@ def plan(
     ] = None,
     gpus: Annotated[int, typer.Option(min=0, help="GPUs to share among the stages that need one.")] = 1,
     on_gpu: Annotated[str, typer.Option(help="Those stages, of generate, transcribe, judge.")] = "generate,transcribe",
-    pilot: Annotated[int, typer.Option(min=3, help="Conversations to measure.")] = 12,
+    pilot: Annotated[int, typer.Option(min=4, help="Conversations to measure, four batches at the least.")] = 12,
     asr: Annotated[str | None, typer.Option(help="Transcriber, as in `run`.")] = None,
     judge: Annotated[str | None, typer.Option(help="Judges, as in `run`.")] = None,
     speech_mos: Annotated[str | None, typer.Option(help="MOS predictors, as in `run`.")] = None,

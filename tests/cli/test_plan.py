@@ -27,12 +27,12 @@ def test_what_is_stored_lies_in_the_interval_that_was_predicted(cli, tmp_path: P
 
 
 def test_the_table_says_what_was_measured_and_how_sure_it_is(cli) -> None:
-    done = cli("plan", *FAST, "--pilot", 3, "--samples", 1000, "--gpus", 2)
-    assert "1,000 conversations, from 3 measured here" in done.out
+    done = cli("plan", *FAST, "--pilot", 4, "--samples", 1000, "--gpus", 2)
+    assert "1,000 conversations, from 4 measured here" in done.out
     assert "95 % interval" in done.out
 
 
 def test_gpus_for_fewer_than_the_stages_are_refused(cli) -> None:
-    done = cli("plan", *FAST, "--pilot", 3, "--gpus", 1, "--on-gpu", "generate,judge")
+    done = cli("plan", *FAST, "--pilot", 4, "--gpus", 1, "--on-gpu", "generate,judge")
     assert done.code == 2
     assert "1 GPUs are too few for 2 stages" in done.err
