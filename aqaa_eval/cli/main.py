@@ -25,6 +25,7 @@ from aqaa_eval.cli import (
     run,
     score,
     serve,
+    train,
     validate,
 )
 from aqaa_eval.cli.trimming import trimmed
@@ -63,6 +64,7 @@ app.command(name="fetch")(fetch.fetch)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(validate.app, name="validate")
+app.add_typer(train.app, name="train")
 
 
 @app.callback()
