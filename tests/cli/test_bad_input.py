@@ -154,7 +154,7 @@ def _spoil(suite: Path, how: str) -> None:
         ("empty", "the file is empty (0 bytes)"),
         ("truncated", "truncated"),
         ("nan", "NaN or infinite"),
-        ("corrupt", "truncated"),
+        ("corrupt", "another checksum than it says"),
         ("mislabelled", "mislabelled, its bytes are WAV and its name says Ogg"),
         ("2 hours", "7200 s is longer than the limit of 600 s"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from aqaa_eval.core.attempt import Evidence, Score, Status
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.runlog import RunLog
+from aqaa_eval.core.visible import CONTROLS
 from tests.reports.builders import answered, attempt, card, question, run_log, store, syllables, transcript
 
 PAYLOADS = (
@@ -67,8 +68,9 @@ def hostile_log(folder: Path, payload: str) -> RunLog:
         Score(metric="speech", value=None, status=Status.FAILED, reason=payload, judge=payload, turn=0),
         Score(metric=payload, value=1.0, reason=payload, judge=payload, turn=0),
     ]
+    title = CONTROLS.sub("", payload)  # a card refuses control characters
     turns = [replace(turn, transcript=heard, detail=payload, failure=Failure.CLIPPED)]
-    log = run_log(folder, [attempt("gaming", payload, scores, turns=turns)], cards=[card("gaming", payload)])
+    log = run_log(folder, [attempt("gaming", payload, scores, turns=turns)], cards=[card("gaming", title)])
     manifest = replace(
         log.manifest,
         model=payload,
