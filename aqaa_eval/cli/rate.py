@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,6 @@ def rate(
     server = RatingServer(session, host=host, port=port, token=token_from_environment())
     told = f"{session.n_done} of {len(session.tasks)} rated"
     print(f"{server.url}/ ({told}; Ctrl-C stops it, the same command goes on)", file=sys.stderr)
-    try:
+    with suppress(KeyboardInterrupt):
         server.run()
-    except KeyboardInterrupt:
-        print(f"stopped: {session.n_done} of {len(session.tasks)} rated, in {out}", file=sys.stderr)
+    print(f"stopped: {session.n_done} of {len(session.tasks)} rated, in {out}", file=sys.stderr)

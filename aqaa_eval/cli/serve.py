@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,7 @@ def serve(
     spec = parse_run_spec({"model": model, "model_options": options, "python": python}, name="command line")
     server = LocalServer(catalog.make_model(spec, log=log), settings)
     print(f"{settings.name}: page at {server.url}/, API at {server.url}/v1 (Ctrl-C stops it)", file=sys.stderr)
-    try:
+    # The server stops on the first Ctrl-C by itself; whether the interrupt is raised again depends on the moment.
+    with suppress(KeyboardInterrupt):
         server.run()
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+    print("stopped", file=sys.stderr)
