@@ -24,6 +24,7 @@ Steps = Annotated[int, typer.Option(help="Optimiser steps.")]
 Rate = Annotated[float, typer.Option(help="Highest learning rate; cosine after a warm-up.")]
 Layout = Annotated[str, typer.Option(help="Of the answers: interleave_10_15, text_to_audio, audio_only or N:M.")]
 Precision = Annotated[str, typer.Option(help="no (fp32) or bf16.")]
+Trained = Annotated[Path, typer.Option(help="Folder; the trained model comes into its folder `model`.")]
 Seed = Annotated[int, typer.Option(help="Of the order of the data.")]
 _DEFAULT_WORK = Path("runs/train-tiny")
 
@@ -78,7 +79,7 @@ def vocoder(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
 def sft(
     model: Model,
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder; the trained model comes into its folder `model`.")],
+    out: Trained,
     steps: Steps = 1000,
     rate: Rate = 1e-5,
     layout: Layout = "interleave_10_15",
@@ -109,7 +110,7 @@ def sft(
 def dpo(
     model: Model,
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder; the trained model comes into its folder `model`.")],
+    out: Trained,
     steps: Steps = 100,
     rate: Rate = 1e-6,
     layout: Layout = "interleave_10_15",

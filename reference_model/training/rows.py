@@ -76,6 +76,15 @@ class TrainingRow:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @classmethod
+    def of(cls, prompt: Sequence[int], answer: Sequence[int]) -> TrainingRow:
+        """A prompt that is read and an answer that is learnt.
+
+        >>> TrainingRow.of([1, 2], [3]).loss
+        (False, False, True)
+        """
+        return cls(ids=(*prompt, *answer), loss=(False,) * len(prompt) + (True,) * len(answer))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreferenceRow:
@@ -103,8 +112,7 @@ def write_row(example: CodedExample, layout: Layout, *, vocabulary: Vocabulary, 
     """
     prompt = write_coded_prompt(example, vocabulary=vocabulary, convention=convention)
     answer = write_coded_answer(example, layout, vocabulary=vocabulary)
-    ids = (*prompt, *answer)
-    return TrainingRow(ids=ids, loss=(False,) * len(prompt) + (True,) * len(answer))
+    return TrainingRow.of(prompt, answer)
 
 
 def write_coded_prompt(example: CodedExample, *, vocabulary: Vocabulary, convention: str) -> list[int]:

@@ -172,6 +172,5 @@ def stored_takes(folder: Path, *, kinds: Iterable[str] = (QUESTION, ANSWER, READ
         raise ValueError(f"{folder} holds no speech-*.parquet: speak the domain first")
     wanted = set(kinds)
     for path in paths:
-        for row in pq.read_table(path).to_pylist():
-            if row["kind"] in wanted:
-                yield StoredTake(**(row | {"f0_hz": tuple(row["f0_hz"])}))
+        for row in pq.read_table(path, filters=[("kind", "in", wanted)]).to_pylist():
+            yield StoredTake(**(row | {"f0_hz": tuple(row["f0_hz"])}))

@@ -215,16 +215,16 @@ def uses_of_codebooks(shop: Workshop, codes: Codes) -> dict[str, CodebookUse]:
 
 def make_vocoder(shop: Workshop, codes: Codes) -> Vocoder:
     """Train HiFT and the flow on the voice of the answers."""
-    hift = make_hift(shop)
-    return Vocoder(make_flow(shop, codes).flow, hift.hift)
+    rows = _voice_rows(shop, codes)
+    hift = make_hift(shop, rows)
+    return Vocoder(make_flow(shop, rows).flow, hift.hift)
 
 
-def make_hift(shop: Workshop) -> HiftTask:
+def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
     """Train HiFT on the voice of the answers; it needs no codes."""
     recipe, config = shop.recipe, shop.recipe.config.hift
     torch.manual_seed(recipe.seed + 2)
     task = HiftTask(config)
-    rows = _voice_rows(shop, {})
 
     def epoch(number: int) -> Iterator[Any]:
         seed = epoch_seed(recipe.seed, number)
@@ -234,12 +234,11 @@ def make_hift(shop: Workshop) -> HiftTask:
     return task
 
 
-def make_flow(shop: Workshop, codes: Codes) -> FlowTask:
+def make_flow(shop: Workshop, rows: Sequence[VoiceRow]) -> FlowTask:
     """Train the flow on the voice of the answers."""
     recipe, config = shop.recipe, shop.recipe.config.flow
     torch.manual_seed(recipe.seed + 3)
     task = FlowTask(config)
-    rows = [row for row in _voice_rows(shop, codes) if row.codes]
 
     def epoch(number: int) -> Iterator[Any]:
         return flow_batches(rows, config, frames=recipe.flow_frames, seed=epoch_seed(recipe.seed, number))
@@ -255,7 +254,7 @@ def _voice_rows(shop: Workshop, codes: Codes) -> list[VoiceRow]:
         VoiceRow(
             key=take.key,
             samples=take.samples,
-            codes=codes.get((take.kind, take.key), ()),
+            codes=codes[take.kind, take.key],
             f0_hz=np.asarray(take.f0_hz, np.float32),
         )
         for take in shop.takes(kinds=(ANSWER, READING))
@@ -346,13 +345,11 @@ def make_preferences(shop: Workshop, model: StepAudioAQAA, lessons: Lessons, ran
     if not rows:
         raise ValueError(f"{made}: no question got two answers of different worth, so there is nothing to prefer")
     return [
-        PreferenceRow(chosen=_row(row["prompt"], row["chosen"]), rejected=_row(row["prompt"], row["rejected"]))
+        PreferenceRow(
+            chosen=TrainingRow.of(row["prompt"], row["chosen"]), rejected=TrainingRow.of(row["prompt"], row["rejected"])
+        )
         for row in rows
     ]
-
-
-def _row(prompt: Sequence[int], answer: Sequence[int]) -> TrainingRow:
-    return TrainingRow(ids=(*prompt, *answer), loss=(False,) * len(prompt) + (True,) * len(answer))
 
 
 def save_whole(tensors: Mapping[str, Tensor], path: Path) -> None:

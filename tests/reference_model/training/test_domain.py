@@ -7,10 +7,11 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from aqaa_eval.cli.training_studio import bundled_questions
 from aqaa_eval.reference_model.training.domain import words
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, draw, normal_form
 from aqaa_eval.reference_model.training.domain.templates import templates
-from aqaa_eval.tasks.suite import BUNDLED, bundled_suite
+from aqaa_eval.tasks.suite import BUNDLED
 
 ASKERS = (
     Asker(name="a", sounds_like="woman", languages=("en", "ja")),
@@ -24,10 +25,6 @@ ASKERS = (
 @pytest.fixture(scope="module")
 def pairs():
     return list(draw(ASKERS, voices_per_case=2))
-
-
-def bundled_questions() -> set[str]:
-    return {turn.text for name in BUNDLED for sample in bundled_suite(name).samples() for turn in sample.turns}
 
 
 def test_there_are_thousands_over_all_nine_capabilities(pairs):
