@@ -28,7 +28,7 @@ def load(name_or_path: str, **options: Any) -> StepAudioAQAA:
     """Loads the whole model.
 
     Args:
-        name_or_path: a folder made by `checkpoint.save_model`, or `tiny-random` for random weights.
+        name_or_path: a folder made by `checkpoint.save_model`, `tiny` for the bundled weights, `tiny-random` for noise.
         options: passed to `checkpoint.load_model`.
     """
     from aqaa_eval.reference_model.checkpoint import load_model

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ from aqaa_eval.reference_model.weight_files import (
 MODEL_TYPE = "step_audio_aqaa"
 TEXT_ONLY, MULTIMODAL = "step1", "mmgpt_step1_v2"
 VOCABULARY_NAME = "tokenizer.model"
+BUNDLED = Path(__file__).parent / "weights"
+"""Trained weights that come with the package, a folder per preset."""
 _HEAD = "lm_head.weight"
 
 DeviceMap = str | dict[str, int | str]
@@ -107,7 +109,7 @@ def load_model(name_or_path: str | Path, *, seed: int = 0, options: LoadOptions 
     """Loads the whole model.
 
     Args:
-        name_or_path: a folder that `save_model` wrote, or "tiny-random".
+        name_or_path: a folder that `save_model` wrote, "tiny" for the bundled weights, or "tiny-random".
         seed: fixes the weights of "tiny-random".
         options: how weights come into memory.
 
@@ -118,10 +120,9 @@ def load_model(name_or_path: str | Path, *, seed: int = 0, options: LoadOptions 
     if name == "tiny-random":
         return random_model(tiny(), seed)
     folder = Path(name_or_path)
+    options = options or LoadOptions()
     if name in PRESETS and not folder.exists():
-        raise WeightsError(
-            f"{name} is a preset, which has sizes but no weights: use tiny-random or a folder of weights"
-        )
+        folder, options = _bundled(name), replace(options, dtype=options.dtype or torch.float32)
     config = read_model_config(folder)
     stored = read_index(folder)
     parts = _blank_parts(config)
@@ -129,7 +130,6 @@ def load_model(name_or_path: str | Path, *, seed: int = 0, options: LoadOptions 
     if config.step1.tie_word_embeddings:
         expected.pop(_HEAD)
     raise_faults(find_faults(expected, stored), source=str(folder))
-    options = options or LoadOptions()
     for prefix, part in parts.items():
         if prefix:
             load_shards(part, stored, prefix=prefix, placement=Placement(dtype=torch.float32))
@@ -142,6 +142,14 @@ def load_model(name_or_path: str | Path, *, seed: int = 0, options: LoadOptions 
         vocoder=Vocoder(parts["flow."], parts["hift."]),
         vocabulary=Vocabulary.from_file(folder / VOCABULARY_NAME),
     )
+
+
+def _bundled(name: str) -> Path:
+    if not (BUNDLED / name).is_dir():
+        raise WeightsError(
+            f"{name} is a preset, which has sizes but no weights: use tiny, tiny-random or a folder of weights"
+        )
+    return BUNDLED / name
 
 
 def _blank_parts(config: ModelConfig) -> dict[str, Any]:

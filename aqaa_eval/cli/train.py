@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ _DEFAULT_WORK = Path("runs/train-tiny")
 
 @app.command(name="all")
 def train_all(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
-    """From nothing to the models of every stage: voices, tokenizer, vocoder, SFT 1 and 2, DPO, merge.
+    """From nothing to all models and what is shipped: voices, tokenizer, vocoder, SFT 1 and 2, DPO, merge.
 
     aqaa-eval train all --preset tiny
 
@@ -39,13 +40,14 @@ def train_all(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
     """
     from aqaa_eval.cli.training_judge import OwnWordsJudge
     from aqaa_eval.reference_model.training import steps
+    from aqaa_eval.reference_model.training.shipping import ship
 
     shop = _workshop(preset, out)
     tokenizer = steps.make_tokenizer(shop)
     codes = steps.make_codes(shop, tokenizer)
     vocoder = steps.make_vocoder(shop, codes)
     merged = steps.make_models(shop, codes, (tokenizer, vocoder), OwnWordsJudge())
-    print(merged)
+    print(ship(merged, shop.folder / "shipped"))
 
 
 @app.command()
@@ -202,7 +204,13 @@ def _workshop(preset: str, out: Path) -> Workshop:
     pairs = domain_pairs(recipe)
     shop = Workshop(recipe=recipe, folder=out, pairs=pairs, watch=told)
     with _clear_errors("speak"):
-        speak_domain(pairs, OfflineStudio(), shop.speech, watch=lambda done, n: told("speech", done, n, {}))
+        speak_domain(
+            pairs,
+            OfflineStudio(),
+            shop.speech,
+            n_workers=len(os.sched_getaffinity(0)),
+            watch=lambda done, n: told("speech", done, n, {}),
+        )
     return shop
 
 

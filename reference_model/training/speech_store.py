@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,7 +94,12 @@ def answer_key(pair: DomainPair) -> str:
 
 
 def speak_domain(
-    pairs: Sequence[DomainPair], studio: Studio, folder: Path, *, watch: Callable[[int, int], None] | None = None
+    pairs: Sequence[DomainPair],
+    studio: Studio,
+    folder: Path,
+    *,
+    n_workers: int = 1,
+    watch: Callable[[int, int], None] | None = None,
 ) -> None:
     """Speak every question, and every answer once; shards that are there already are left as they are.
 
@@ -102,33 +110,56 @@ def speak_domain(
         pairs: of the domain.
         studio: who speaks.
         folder: takes `speech-00000.parquet` and so on.
+        n_workers: processes that speak, a shard at a time each; what comes out does not depend on it.
         watch: told how many takes of how many are done.
 
     Raises:
         ValueError: the folder holds recordings of other pairs.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     folder.mkdir(parents=True, exist_ok=True)
     _keep_digest(pairs, folder / DIGEST_NAME)
     answers = {answer_key(pair): pair for pair in pairs}
     readings = {pair.question: pair for pair in pairs if pair.language == "en" and pair.split == TRAIN}
-    jobs = [
+    jobs: list[_Job] = [
         *((ANSWER, key, pair) for key, pair in answers.items()),
         *((READING, text, pair) for text, pair in readings.items()),
         *((QUESTION, pair.key, pair) for pair in pairs),
     ]
-    for number, start in enumerate(range(0, len(jobs), SHARD_SIZE)):
-        path = folder / f"speech-{number:05d}.parquet"
-        part = jobs[start : start + SHARD_SIZE]
-        if not path.is_file():
-            rows = [_spoken(kind, key, pair, studio) for kind, key, pair in part]
-            temporary = path.with_suffix(".part")
-            pq.write_table(pa.Table.from_pylist(rows), temporary)
-            os.replace(temporary, path)
+    parts = [jobs[start : start + SHARD_SIZE] for start in range(0, len(jobs), SHARD_SIZE)]
+    n_done = 0
+    for n_spoken in _in_processes(n_workers, partial(_speak_shard, studio, folder), parts):
+        n_done += n_spoken
         if watch:
-            watch(start + len(part), len(jobs))
+            watch(n_done, len(jobs))
+
+
+_Job = tuple[str, str, DomainPair]
+"""Kind of the recording, its key, and the pair that it belongs to."""
+
+
+def _in_processes(
+    n_workers: int, work: Callable[[int, Sequence[_Job]], int], parts: Sequence[Sequence[_Job]]
+) -> Iterator[int]:
+    if n_workers == 1:
+        yield from map(work, range(len(parts)), parts)
+        return
+    # Started anew, not forked: a fork in the middle of another thread's work can hang the voices' libraries.
+    with ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(work, range(len(parts)), parts)
+
+
+def _speak_shard(studio: Studio, folder: Path, number: int, part: Sequence[_Job]) -> int:
+    """Write one shard unless it is there; the number of its recordings."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / f"speech-{number:05d}.parquet"
+    if not path.is_file():
+        rows = [_spoken(kind, key, pair, studio) for kind, key, pair in part]
+        temporary = path.with_suffix(".part")
+        pq.write_table(pa.Table.from_pylist(rows), temporary)
+        os.replace(temporary, path)
+    return len(part)
 
 
 def _keep_digest(pairs: Sequence[DomainPair], path: Path) -> None:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -25,15 +27,17 @@ from aqaa_eval.reference_model.checkpoint import save_model
 from aqaa_eval.reference_model.model import StepAudioAQAA, random_backbone
 from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
 from aqaa_eval.reference_model.tokenizer.preprocess import preprocess
+from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_sound
 from aqaa_eval.reference_model.training.domain.pairs import TRAIN, DomainPair
-from aqaa_eval.reference_model.training.lessons import Lessons
+from aqaa_eval.reference_model.training.domain.templates import ABOUT_THE_VOICE
+from aqaa_eval.reference_model.training.lessons import Lessons, take_key
 from aqaa_eval.reference_model.training.loop import Stage, TrainingPlan, Watcher, train
 from aqaa_eval.reference_model.training.merging import merge_checkpoints
 from aqaa_eval.reference_model.training.preferences import Rank, answered_twice
 from aqaa_eval.reference_model.training.recipe import Recipe
 from aqaa_eval.reference_model.training.rows import PreferenceRow, TrainingRow
 from aqaa_eval.reference_model.training.speech_rows import PhonemeTable, SpeechBatch, SpeechRow, speech_batches
-from aqaa_eval.reference_model.training.speech_store import ANSWER, READING, StoredTake, stored_takes
+from aqaa_eval.reference_model.training.speech_store import ANSWER, QUESTION, READING, StoredTake, Take, stored_takes
 from aqaa_eval.reference_model.training.stages import dpo_stage, epoch_seed, masked_for_dpo, sft_stage
 from aqaa_eval.reference_model.training.tokenizer_training import (
     CodebookUse,
@@ -43,6 +47,7 @@ from aqaa_eval.reference_model.training.tokenizer_training import (
     linguistic_codebook,
     measure_cmvn,
 )
+from aqaa_eval.reference_model.training.variation import varied
 from aqaa_eval.reference_model.training.vocoder_training import (
     FlowTask,
     HiftTask,
@@ -172,34 +177,48 @@ def _speech_epochs(
 ) -> Callable[[int], Iterator[SpeechBatch]]:
     recipe = shop.recipe
     return lambda number: speech_batches(
-        rows, table, seconds=recipe.speech_batch_s, seed=epoch_seed(recipe.seed, number)
+        rows, table, seconds=recipe.speech_batch_s, seed=epoch_seed(recipe.seed, number), vary=True
     )
 
 
 def make_codes(shop: Workshop, tokenizer: DualTokenizer) -> Codes:
-    """Codes of every recording, held-out ones included."""
+    """Codes of every recording, held-out ones included, and of further takes of the questions."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     made = shop.folder / "codes.parquet"
     if not made.is_file():
         rows: list[dict[str, Any]] = []
-        takes = list(stored_takes(shop.speech))
-        for start in range(0, len(takes), _CODED_AT_ONCE):
-            part = takes[start : start + _CODED_AT_ONCE]
+        takes = _takes_to_code(shop)
+        while part := list(islice(takes, _CODED_AT_ONCE)):
             with torch.inference_mode():
                 found = tokenizer.encode_batch(
-                    [take.samples for take in part],
-                    [take.sample_rate_hz for take in part],
-                    names=[take.key for take in part],
+                    [take.samples for _, _, take in part],
+                    [take.sample_rate_hz for _, _, take in part],
+                    names=[key for _, key, _ in part],
                 )
-            rows += [{"kind": t.kind, "key": t.key, "codes": codes} for t, codes in zip(part, found, strict=True)]
+            rows += [
+                {"kind": kind, "key": key, "codes": codes} for (kind, key, _), codes in zip(part, found, strict=True)
+            ]
             if shop.watch:
-                shop.watch("codes", len(rows), len(takes), {})
+                shop.watch("codes", len(rows), len(rows), {})
         temporary = made.with_suffix(".part")
         pq.write_table(pa.Table.from_pylist(rows), temporary)
         os.replace(temporary, made)
     return {(row["kind"], row["key"]): tuple(row["codes"]) for row in pq.read_table(made).to_pylist()}
+
+
+def _takes_to_code(shop: Workshop) -> Iterator[tuple[str, str, Take]]:
+    """Kind, key and sound of every recording, and of the further takes of the questions that are learnt from."""
+    rng = np.random.default_rng(shop.recipe.seed)
+    for take in stored_takes(shop.speech):
+        plain = Take(samples=take.samples, sample_rate_hz=take.sample_rate_hz, phonemes=take.phonemes)
+        yield take.kind, take.key, plain
+        if take.kind == QUESTION and take.key not in shop.held_out_keys:
+            for number in range(1, shop.recipe.n_question_takes):
+                own_voice = take.key.partition("/")[0] in ABOUT_THE_VOICE
+                samples = varied(plain.samples, rng, own_voice=own_voice)
+                yield take.kind, take_key(take.key, number), replace(plain, samples=samples)
 
 
 def uses_of_codebooks(shop: Workshop, codes: Codes) -> dict[str, CodebookUse]:
@@ -248,8 +267,6 @@ def make_flow(shop: Workshop, rows: Sequence[VoiceRow]) -> FlowTask:
 
 
 def _voice_rows(shop: Workshop, codes: Codes) -> list[VoiceRow]:
-    import numpy as np
-
     return [
         VoiceRow(
             key=take.key,
@@ -281,9 +298,12 @@ def make_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer, Vocode
         vocabulary=vocabulary,
         convention=recipe.config.prompt_convention,
         max_length=recipe.block.length,
+        n_question_takes=recipe.n_question_takes,
+        per_template=recipe.per_template,
     )
     decoder = _Decoder(shop, parts, vocabulary)
     backbone = random_backbone(recipe.config, recipe.seed).train()
+    place_codes_by_sound(backbone, parts[0], vocabulary)
     decoder.learn("pretrain", backbone, lessons.pretraining())
     decoder.learn("sft1", backbone, lessons.stage_1())
     decoder.save("sft1", backbone)

@@ -27,6 +27,7 @@ from aqaa_eval.reference_model.vocoder.source import Excitation
 SIGMA = 1e-6
 """Noise left at the end of the path."""
 CONDITION_DROP = 0.2
+PRIOR_WEIGHT = 1.0
 PROMPT_SHARE, LONGEST_PROMPT = 0.5, 0.3
 STFT_SIZES = (256, 512, 1024, 2048)
 MEL_WEIGHT, F0_WEIGHT = 4.0, 1.0
@@ -100,7 +101,8 @@ class FlowTask(nn.Module):
 
     y_t = (1 - (1 - s) t) z + t x, velocity x - (1 - s) z, times denser near the noise: t = 1 - cos(pi u / 2). All
     conditions are dropped for a fifth of the rows (guidance needs the unconditional velocity), and half of the rows see
-    up to 30 % of their mel as a voice prompt.
+    up to 30 % of their mel as a voice prompt. Beside it the condition itself is drawn to the mel, as Grad-TTS draws its
+    prior (arXiv 2105.06337, section 3): a small network then only has to sharpen what it is given.
     """
 
     def __init__(self, config: FlowConfig, *, prompt_share: float = PROMPT_SHARE) -> None:
@@ -109,12 +111,14 @@ class FlowTask(nn.Module):
         self.prompt_share = prompt_share
 
     def forward(self, batch: FlowBatch) -> StepLoss:
-        """Squared error of the velocity, summed, beside how many numbers it is over."""
+        """Squared errors of velocity and condition, summed, beside how many numbers each is over."""
         mel_BMF = batch.mel_BMF
         n_batch, n_mels, n_frames = mel_BMF.shape
         mu_BFM = self.flow.regulate(self.flow.encode(batch.codes_BT), prompt_frames=0, prompt_codes=0, grid=None)
+        drawn_BMF = mu_BFM.transpose(1, 2)
+        prior = (drawn_BMF - mel_BMF).square().sum()
         kept_B11 = (torch.rand(n_batch, 1, 1) > CONDITION_DROP).to(mel_BMF)
-        mu_BMF = mu_BFM.transpose(1, 2) * kept_B11
+        mu_BMF = drawn_BMF * kept_B11
         speaker_BM = self.flow.spk_embed_affine_layer(mel_BMF.new_zeros(n_batch, self.flow.config.speaker_dim))
         cond_BMF = self._prompts(mel_BMF) * kept_B11
         time_B = 1 - torch.cos(torch.rand(n_batch) * math.pi / 2)
@@ -125,7 +129,9 @@ class FlowTask(nn.Module):
         velocity_BMF = self.flow.estimator(path_BMF, mask_B1F, mu_BMF, time_B, speaker_BM * kept_B11[:, 0], cond_BMF)
         wanted_BMF = mel_BMF - (1 - SIGMA) * z_BMF
         error = (velocity_BMF - wanted_BMF).square().sum()
-        return StepLoss(total=error, count=n_batch * n_mels * n_frames)
+        count = n_batch * n_mels * n_frames
+        shown = {"velocity": error.item() / count, "prior": prior.item() / count}
+        return StepLoss(total=error + PRIOR_WEIGHT * prior, count=count, shown=shown)
 
     def _prompts(self, mel_BMF: Tensor) -> Tensor:
         n_batch, _, n_frames = mel_BMF.shape

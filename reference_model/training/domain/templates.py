@@ -8,6 +8,8 @@ from aqaa_eval.reference_model.training.domain import words
 from aqaa_eval.reference_model.training.domain.kinds import Case, Manner, Template, Tone
 
 NUMBERS = words.NUMBERS
+ABOUT_THE_VOICE = ("who_speaks", "who_spoke", "mood", "pace")
+"""Templates whose answers depend on how the question sounds."""
 
 
 def templates() -> tuple[Template, ...]:
@@ -41,6 +43,13 @@ def _reasoning() -> Iterator[Template]:
         name="plus",
         capability="logical_reasoning",
         wordings=(
+            "Please add {first} and {second}.",
+            "{first} plus {second}.",
+            "Can you add {first} and {second}?",
+            "What do you get for {first} plus {second}?",
+            "{first} and {second}, how much is that together?",
+            "Okay, now {first} plus {second}.",
+            "What is the sum of {first} and {second}?",
             "What is {first} plus {second}?",
             "How much is {first} and {second}?",
             "Add {first} and {second}.",
@@ -53,6 +62,13 @@ def _reasoning() -> Iterator[Template]:
         name="minus",
         capability="logical_reasoning",
         wordings=(
+            "{first} minus {second}.",
+            "What do you get for {first} minus {second}?",
+            "Please take {second} from {first}.",
+            "I have {first} and lose {second}. What is left?",
+            "Can you tell me {first} minus {second}?",
+            "Subtract {second} from {first}.",
+            "There were {first} and {second} went away. How many stayed?",
             "What is {first} minus {second}?",
             "Take {second} away from {first}.",
             "How much is {first} less {second}?",
@@ -64,6 +80,13 @@ def _reasoning() -> Iterator[Template]:
         name="times",
         capability="logical_reasoning",
         wordings=(
+            "{first} times {second}.",
+            "Can you multiply {first} by {second}?",
+            "What do you get for {first} times {second}?",
+            "Tell me {first} times {second}, please.",
+            "How much is {first} times {second}?",
+            "{first} times {second}, how much is that?",
+            "Please tell me what {first} times {second} is.",
             "What is {first} times {second}?",
             "Multiply {first} by {second}.",
             "{first} times {second} is what?",
@@ -74,6 +97,12 @@ def _reasoning() -> Iterator[Template]:
         name="larger",
         capability="logical_reasoning",
         wordings=(
+            "{first} or {second}, which one is larger?",
+            "Which number is bigger, {first} or {second}?",
+            "Tell me the larger number: {first} or {second}.",
+            "Is {first} the larger number or {second}?",
+            "What is more, {first} or {second}?",
+            "Of {first} and {second}, which is more?",
             "Which is larger, {first} or {second}?",
             "What is the bigger number, {first} or {second}?",
             "Is {first} more or {second}? Name the larger one.",
@@ -95,6 +124,12 @@ def _games() -> Iterator[Template]:
         name="chain",
         capability="gaming",
         wordings=(
+            "My word for the chain is {word}. And yours?",
+            "Word chain, please. I begin with {word}.",
+            "I say {word}. Now you, for the word chain.",
+            "Start with the last letter of {word}.",
+            "We are playing word chain. {word}. What is your word?",
+            "The last letter starts the next word. {word}.",
             "Word chain. My word is {word}.",
             "Let us play the word chain. I say {word}.",
             "We play last letter, first letter. {word}. Your turn.",
@@ -106,6 +141,12 @@ def _games() -> Iterator[Template]:
         name="riddle",
         capability="gaming",
         wordings=(
+            "What is {word}?",
+            "Tell me what I mean: {word}.",
+            "I see {word}. Guess what it is.",
+            "Which thing do I mean? It is {word}.",
+            "Here is a riddle. It is {word}. What is it?",
+            "Try to guess this: {word}.",
             "Guess what it is: {word}.",
             "I am thinking of {word}. What is it?",
             "A riddle for you: {word}.",
@@ -119,7 +160,14 @@ def _language() -> Iterator[Template]:
     yield Template(
         name="from_japanese",
         capability="language_ability",
-        wordings=("{word}は英語で何と言いますか。", "{word}を英語で言ってください。", "英語で{word}は何ですか。"),
+        wordings=(
+            "{word}を英語に訳してください。",
+            "英語で{word}は何と言うの。",
+            "{word}は英語で何ですか。",
+            "{word}は英語で何と言いますか。",
+            "{word}を英語で言ってください。",
+            "英語で{word}は何ですか。",
+        ),
         cases=_cases(words.TRANSLATIONS),
         language="ja",
     )
@@ -127,6 +175,12 @@ def _language() -> Iterator[Template]:
         name="opposite",
         capability="language_ability",
         wordings=(
+            "Tell me the opposite of {word}.",
+            "What is the contrary of {word}?",
+            "{word}. What is the opposite?",
+            "Please name the opposite of {word}.",
+            "Do you know the opposite of {word}?",
+            "If it is not {word}, it is the opposite. What is that?",
             "What is the opposite of {word}?",
             "Give me the opposite of {word}.",
             "Which word is the opposite of {word}?",
@@ -138,6 +192,12 @@ def _language() -> Iterator[Template]:
         name="spell",
         capability="instruction_following",
         wordings=(
+            "Can you spell {word} for me?",
+            "Tell me how to spell {word}.",
+            "The word is {word}. Spell it.",
+            "What are the letters of {word}?",
+            "Spell the word {word} letter by letter.",
+            "Please give me the letters of {word}.",
             "Spell {word}.",
             "How do you spell {word}?",
             "Please spell the word {word}.",
@@ -155,6 +215,12 @@ def _creativity() -> Iterator[Template]:
         name="rhyme",
         capability="creativity",
         wordings=(
+            "What rhymes with {word}?",
+            "Tell me a rhyme for {word}.",
+            "Please find a word that rhymes with {word}.",
+            "Can you rhyme with {word}?",
+            "{word}. Now you say a rhyme.",
+            "Do you know a rhyme for {word}?",
             "Which word rhymes with {word}?",
             "Give me a word that rhymes with {word}.",
             "I need a rhyme for {word}.",
@@ -189,6 +255,12 @@ def _voices() -> Iterator[Template]:
         name="who_speaks",
         capability="voice_understanding",
         wordings=(
+            "Tell me, am I a man or a woman?",
+            "Do you think I am a man or a woman?",
+            "Is a man or a woman speaking?",
+            "Guess who I am, a man or a woman.",
+            "Please say whether I am a man or a woman.",
+            "By the sound of me, a man or a woman?",
             "Am I a man or a woman?",
             "Do I sound like a man or a woman?",
             "Listen to my voice. Is it a man's or a woman's?",
@@ -209,6 +281,9 @@ def _voices() -> Iterator[Template]:
         name="who_spoke",
         capability="voice_understanding",
         wordings=(
+            "{what} Do I sound like a man or a woman?",
+            "{what} Is that a man or a woman?",
+            "{what} Was it a woman or a man?",
             "{what} Am I a man or a woman?",
             "{what} Did a man or a woman say that?",
             "{what} Was that a man's voice or a woman's?",
@@ -225,6 +300,9 @@ def _voices() -> Iterator[Template]:
         name="mood",
         capability="voice_understanding",
         wordings=(
+            "{what} Is this happy or sad?",
+            "{what} Did that sound happy or sad?",
+            "{what} Happy or sad?",
             "{what} Do I sound happy or sad?",
             "{what} Am I happy or sad?",
             "{what} How do I feel, happy or sad?",
@@ -237,6 +315,9 @@ def _voices() -> Iterator[Template]:
         name="pace",
         capability="voice_understanding",
         wordings=(
+            "{what} Fast or slow?",
+            "{what} Did I speak slowly or fast?",
+            "{what} Is my speech fast or slow?",
             "{what} Do I speak fast or slowly?",
             "{what} Am I fast or slow?",
             "{what} Was that fast or slow?",
@@ -274,7 +355,17 @@ def _manners() -> Iterator[Template]:
     yield Template(
         name="manner",
         capability="voice_control",
-        wordings=("Say {how}: {what}", "Please say this {how}: {what}", "I want you to say {how}: {what}"),
+        wordings=(
+            "Speak {how} now: {what}",
+            "Say this {how}: {what}",
+            "Can you say {how}: {what}",
+            "Read this {how}: {what}",
+            "Now {how}, please: {what}",
+            "Repeat this {how}: {what}",
+            "Say {how}: {what}",
+            "Please say this {how}: {what}",
+            "I want you to say {how}: {what}",
+        ),
         cases=tuple(
             Case(slots={"how": how, "what": what}, answer=what, manner=manner)
             for how, manner in _MANNERS.items()
@@ -285,6 +376,13 @@ def _manners() -> Iterator[Template]:
         name="echo",
         capability="instruction_following",
         wordings=(
+            "Please repeat: {what}.",
+            "Say after me: {what}.",
+            "Can you repeat this? {what}.",
+            "Repeat these words: {what}.",
+            "I say: {what}. Now you.",
+            "Tell me exactly this: {what}.",
+            "Please say: {what}.",
             "Repeat after me: {what}.",
             "Say these words: {what}.",
             "Repeat exactly this: {what}.",
@@ -296,6 +394,13 @@ def _manners() -> Iterator[Template]:
         name="count",
         capability="instruction_following",
         wordings=(
+            "Start at {first} and count to {second}.",
+            "Can you count from {first} to {second}?",
+            "Tell me the numbers from {first} to {second}.",
+            "Say all numbers from {first} to {second}.",
+            "Count up from {first} to {second}.",
+            "Please count {first} to {second} for me.",
+            "Let me hear you count from {first} to {second}.",
             "Count from {first} to {second}.",
             "Please count from {first} up to {second}.",
             "Count {first} to {second}.",

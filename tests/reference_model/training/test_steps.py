@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from aqaa_eval.reference_model import load
+from aqaa_eval.reference_model.checkpoint import LoadOptions
 from aqaa_eval.reference_model.layout import parse_layout
 from aqaa_eval.reference_model.training import steps
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw
@@ -17,6 +19,7 @@ from aqaa_eval.reference_model.training.domain.templates import Manner
 from aqaa_eval.reference_model.training.lessons import Lessons
 from aqaa_eval.reference_model.training.preferences import Candidate
 from aqaa_eval.reference_model.training.recipe import smoke_recipe, tiny_recipe
+from aqaa_eval.reference_model.training.shipping import ship
 from aqaa_eval.reference_model.training.speech_store import Take, speak_domain
 from aqaa_eval.reference_model.vocabulary import Vocabulary
 
@@ -91,6 +94,17 @@ def test_the_merged_model_is_the_weighted_mean_of_the_stages(shop, merged):
     assert not torch.equal(weights["dpo"], weights["dpo_plain"])
 
 
+def test_what_is_shipped_hears_the_same_codes_at_half_the_size(shop, merged, tmp_path):
+    shipped = load(str(ship(merged, tmp_path / "shipped")), options=LoadOptions(dtype=torch.float32))
+    whole = load(str(merged))
+    sound = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    assert shipped.tokenizer.encode_batch([sound], [16_000]) == whole.tokenizer.encode_batch([sound], [16_000])
+    key = "model.layers.0.mlp.down_proj.weight"
+    assert torch.equal(shipped.backbone.state_dict()[key], whole.backbone.state_dict()[key].half().float())
+    sizes = [sum(path.stat().st_size for path in folder.iterdir()) for folder in (tmp_path / "shipped", merged)]
+    assert sizes[0] < 0.75 * sizes[1]
+
+
 def test_a_second_call_makes_nothing_twice(shop, merged):
     before = {path: path.stat().st_mtime_ns for path in shop.folder.rglob("metrics.jsonl")}
     stored = load(str(merged)).fingerprint()
@@ -128,7 +142,15 @@ def test_the_codebooks_use_is_counted_apart(shop, merged):
 def test_lessons_learn_answers_only_and_in_every_layout(shop, merged):
     codes = steps.make_codes(shop, steps.make_tokenizer(shop))
     vocabulary = Vocabulary.tiny()
-    lessons = Lessons(pairs=shop.trained_pairs, codes=codes, vocabulary=vocabulary, convention="chat", max_length=2048)
+    lessons = Lessons(
+        pairs=shop.trained_pairs,
+        codes=codes,
+        vocabulary=vocabulary,
+        convention="chat",
+        max_length=2048,
+        n_question_takes=shop.recipe.n_question_takes,
+        per_template=3,
+    )
     rows = lessons.stage_1()
     example = lessons.spoken(shop.trained_pairs[0])
     row = lessons.row(example)
@@ -138,6 +160,25 @@ def test_lessons_learn_answers_only_and_in_every_layout(shop, merged):
     assert len(spoken_only) < len(row)
     assert len(rows) > len(shop.trained_pairs)
     assert len(lessons.stage_2()) < len(shop.trained_pairs)
+    assert all(lessons.spoken(pair, 0).turns != lessons.spoken(pair, 1).turns for pair in shop.trained_pairs)
+
+
+def test_a_rare_kind_of_question_is_repeated(shop, merged):
+    codes = steps.make_codes(shop, steps.make_tokenizer(shop))
+    made = [
+        Lessons(
+            pairs=shop.trained_pairs,
+            codes=codes,
+            vocabulary=Vocabulary.tiny(),
+            convention="chat",
+            max_length=2048,
+            per_template=n,
+        ).stage_1()
+        for n in (1, 6)
+    ]
+    asked = [Counter(row.ids for row in rows) for rows in made]
+    assert max(asked[1].values()) > max(asked[0].values())
+    assert set(asked[0]) == set(asked[1])
 
 
 def test_the_recipes_name_every_stage():
