@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from aqaa_eval.core.audio import Audio, from_samples
 from aqaa_eval.core.performance import Phrase
 from aqaa_eval.metrics.acoustics import pitch_track
+from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations
 from aqaa_eval.reference_model.training.domain.kinds import Manner
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw
 from aqaa_eval.reference_model.training.recipe import Recipe
@@ -43,7 +44,9 @@ def domain_pairs(recipe: Recipe) -> list[DomainPair]:
     held_out = [pair for pair in pairs if pair.split == HELD_OUT and pair.asker == HELD_OUT_VOICES[0]]
     some = held_out[:: max(1, len(held_out) // recipe.n_held_out)][: recipe.n_held_out]
     trained = [pair for pair in pairs if pair.split == TRAIN]
-    return [*(trained if recipe.n_trained is None else trained[:: len(trained) // recipe.n_trained]), *some]
+    dictated = dictations(ASKERS, Dictation(n_rows=recipe.n_dictations, seed=recipe.seed))
+    kept = trained if recipe.n_trained is None else trained[:: len(trained) // recipe.n_trained]
+    return [*kept, *dictated, *some]
 
 
 def bundled_questions() -> set[str]:

@@ -38,6 +38,7 @@ class Lessons:
         max_length: longest row; longer ones are left out.
         n_question_takes: in how many takes each question is coded.
         per_template: rows of stage 1 that each template gets at least, about; rare ones are repeated.
+        dictated: pairs that are only written down; their words are coded, too.
     """
 
     pairs: Sequence[DomainPair]
@@ -47,12 +48,14 @@ class Lessons:
     max_length: int
     n_question_takes: int = 1
     per_template: int = 1
+    dictated: Sequence[DomainPair] = ()
 
     def pretraining(self) -> list[TrainingRow]:
-        """Transcripts of the questions, every take of them, and the questions in writing with their answers."""
+        """Transcripts of dictations and questions, every take, and the questions in writing with their answers."""
         english = [pair for pair in self.pairs if pair.language == "en"]
         written = {pair.question: pair for pair in english}
-        heard = (self._transcript(pair, take) for pair in english for take in range(self.n_question_takes))
+        spoken = [*self.dictated, *english]
+        heard = (self._transcript(pair, take) for pair in spoken for take in range(self.n_question_takes))
         asked = (_example(pair, (), ()) for pair in written.values())
         return self._rows([*heard, *asked], _FIRST_LAYOUT)
 

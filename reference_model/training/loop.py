@@ -277,6 +277,11 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     ]
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a stage of this folder would go on after a checkpoint."""
+    return bool(_checkpoints(folder))
+
+
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if path.suffix != ".part")
 

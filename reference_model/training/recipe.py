@@ -24,6 +24,7 @@ class Recipe:
         hift_frames: mel frames of a crop.
         hift_batch: crops in a batch.
         voices_per_case: voices that ask each question of the tiny domain.
+        n_dictations: rows of unrelated words that are only written down.
         n_question_takes: how often each training question is coded: as it was recorded, then varied.
         per_template: rows of stage 1 that each kind of question gets, at least about; rare kinds are repeated.
         n_trained: about how many of the training questions are used; None for all.
@@ -43,6 +44,7 @@ class Recipe:
     hift_frames: int = 32
     hift_batch: int = 16
     voices_per_case: int = 2
+    n_dictations: int = 12_000
     n_question_takes: int = 2
     per_template: int = 900
     n_trained: int | None = None
@@ -70,10 +72,10 @@ def tiny_recipe() -> Recipe:
             "linguistic": TrainingPlan(n_steps=5000, learning_rate=2e-3, n_warmup=100, final_share=0.05),
             "semantic_free": TrainingPlan(n_steps=2500, learning_rate=2e-3, n_warmup=100, final_share=0.3),
             "semantic": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=10, final_share=0.05),
-            "hift": TrainingPlan(n_steps=3500, learning_rate=1e-3, n_warmup=50),
-            "flow": TrainingPlan(n_steps=6000, learning_rate=1e-3, n_warmup=100, final_share=0.05),
-            "pretrain": TrainingPlan(n_steps=2400, learning_rate=2e-3, n_warmup=100, final_share=0.5, precision="bf16"),
-            "sft1": TrainingPlan(n_steps=4500, learning_rate=1.5e-3, n_warmup=20, final_share=0.05, precision="bf16"),
+            "hift": TrainingPlan(n_steps=1800, learning_rate=1e-3, n_warmup=50),
+            "flow": TrainingPlan(n_steps=4500, learning_rate=1e-3, n_warmup=100, final_share=0.05),
+            "pretrain": TrainingPlan(n_steps=1200, learning_rate=2e-3, n_warmup=100, final_share=0.5, precision="bf16"),
+            "sft1": TrainingPlan(n_steps=3000, learning_rate=1.5e-3, n_warmup=20, final_share=0.05, precision="bf16"),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
             "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
         },
@@ -94,6 +96,7 @@ def smoke_recipe() -> Recipe:
         hift_frames=16,
         hift_batch=2,
         voices_per_case=1,
+        n_dictations=12,
         n_trained=60,
         n_held_out=9,
         n_preferences=4,

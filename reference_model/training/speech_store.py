@@ -118,8 +118,9 @@ def speak_domain(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _keep_digest(pairs, folder / DIGEST_NAME)
-    answers = {answer_key(pair): pair for pair in pairs}
-    readings = {pair.question: pair for pair in pairs if pair.language == "en" and pair.split == TRAIN}
+    answered = [pair for pair in pairs if pair.is_answered]
+    answers = {answer_key(pair): pair for pair in answered}
+    readings = {pair.question: pair for pair in answered if pair.language == "en" and pair.split == TRAIN}
     jobs: list[_Job] = [
         *((ANSWER, key, pair) for key, pair in answers.items()),
         *((READING, text, pair) for text, pair in readings.items()),
@@ -188,6 +189,13 @@ def _take(kind: str, pair: DomainPair, studio: Studio) -> Take:
     if kind == QUESTION:
         return studio.ask(pair)
     return studio.answer(pair.answer, pair.manner) if kind == ANSWER else studio.answer(pair.question, Manner())
+
+
+def count_takes(folder: Path) -> int:
+    """How many recordings the folder holds."""
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(path).num_rows for path in folder.glob("speech-*.parquet"))
 
 
 def stored_takes(folder: Path, *, kinds: Iterable[str] = (QUESTION, ANSWER, READING)) -> Iterator[StoredTake]:

@@ -31,13 +31,21 @@ from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_so
 from aqaa_eval.reference_model.training.domain.pairs import TRAIN, DomainPair
 from aqaa_eval.reference_model.training.domain.templates import ABOUT_THE_VOICE
 from aqaa_eval.reference_model.training.lessons import Lessons, take_key
-from aqaa_eval.reference_model.training.loop import Stage, TrainingPlan, Watcher, train
+from aqaa_eval.reference_model.training.loop import Stage, TrainingPlan, Watcher, has_checkpoint, train
 from aqaa_eval.reference_model.training.merging import merge_checkpoints
 from aqaa_eval.reference_model.training.preferences import Rank, answered_twice
 from aqaa_eval.reference_model.training.recipe import Recipe
 from aqaa_eval.reference_model.training.rows import PreferenceRow, TrainingRow
 from aqaa_eval.reference_model.training.speech_rows import PhonemeTable, SpeechBatch, SpeechRow, speech_batches
-from aqaa_eval.reference_model.training.speech_store import ANSWER, QUESTION, READING, StoredTake, Take, stored_takes
+from aqaa_eval.reference_model.training.speech_store import (
+    ANSWER,
+    QUESTION,
+    READING,
+    StoredTake,
+    Take,
+    count_takes,
+    stored_takes,
+)
 from aqaa_eval.reference_model.training.stages import dpo_stage, epoch_seed, masked_for_dpo, sft_stage
 from aqaa_eval.reference_model.training.tokenizer_training import (
     CodebookUse,
@@ -54,6 +62,7 @@ from aqaa_eval.reference_model.training.vocoder_training import (
     VoiceRow,
     flow_batches,
     hift_batches,
+    mean_mel,
 )
 from aqaa_eval.reference_model.vocabulary import Vocabulary
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
@@ -63,6 +72,7 @@ StageWatcher = Callable[[str, int, int, Mapping[str, float]], None]
 """Told of a stage, its finished step, all its steps, and the step's figures."""
 _CODED_AT_ONCE = 64
 _CMVN_TAKES = 400
+_MEAN_TAKES = 400
 _CODEBOOK_TAKES = 1500
 
 
@@ -99,7 +109,11 @@ class Workshop:
     def run_stage(self, stage: Stage[Any], plan_name: str) -> None:
         """Train a stage in the folder of its name."""
         plan = self.recipe.plans[plan_name]
-        train(stage, plan, self.folder / "stages" / stage.name, watch=self._watcher(stage.name, plan))
+        train(stage, plan, self.stage_folder(stage.name), watch=self._watcher(stage.name, plan))
+
+    def stage_folder(self, name: str) -> Path:
+        """Where a stage keeps its checkpoints and figures."""
+        return self.folder / "stages" / name
 
     def _watcher(self, name: str, plan: TrainingPlan) -> Watcher | None:
         watch = self.watch
@@ -107,8 +121,13 @@ class Workshop:
 
     @cached_property
     def trained_pairs(self) -> list[DomainPair]:
-        """What may be learnt."""
-        return [pair for pair in self.pairs if pair.split == TRAIN]
+        """What may be learnt, questions with answers."""
+        return [pair for pair in self.pairs if pair.split == TRAIN and pair.is_answered]
+
+    @cached_property
+    def dictated_pairs(self) -> list[DomainPair]:
+        """What is only written down."""
+        return [pair for pair in self.pairs if not pair.is_answered]
 
     @cached_property
     def held_out_keys(self) -> frozenset[str]:
@@ -164,10 +183,12 @@ def _semantic(shop: Workshop, rows: Sequence[SpeechRow], table: PhonemeTable) ->
     task = SemanticTask(recipe.config.semantic, table.size)
     epochs = _speech_epochs(shop, rows, table)
     shop.run("semantic_free", task, epochs)
-    # A resumed stage reads its codes from the checkpoint, over these.
-    chosen = rows[:: max(1, len(rows) // _CODEBOOK_TAKES)]
-    batches = speech_batches(chosen, table, seconds=recipe.speech_batch_s, seed=recipe.seed)
-    task.start_coding(batches, seed=recipe.seed)
+    if has_checkpoint(shop.stage_folder("semantic")):
+        task.is_coding.fill_(True)  # the codes are in the checkpoint
+    else:
+        chosen = rows[:: max(1, len(rows) // _CODEBOOK_TAKES)]
+        batches = speech_batches(chosen, table, seconds=recipe.speech_batch_s, seed=recipe.seed)
+        task.start_coding(batches, seed=recipe.seed)
     shop.run("semantic", task, epochs)
     return task.tokenizer
 
@@ -190,6 +211,7 @@ def make_codes(shop: Workshop, tokenizer: DualTokenizer) -> Codes:
     if not made.is_file():
         rows: list[dict[str, Any]] = []
         takes = _takes_to_code(shop)
+        n_takes = count_takes(shop.speech) + _n_further_takes(shop)
         while part := list(islice(takes, _CODED_AT_ONCE)):
             with torch.inference_mode():
                 found = tokenizer.encode_batch(
@@ -201,11 +223,15 @@ def make_codes(shop: Workshop, tokenizer: DualTokenizer) -> Codes:
                 {"kind": kind, "key": key, "codes": codes} for (kind, key, _), codes in zip(part, found, strict=True)
             ]
             if shop.watch:
-                shop.watch("codes", len(rows), len(rows), {})
+                shop.watch("codes", len(rows), n_takes, {})
         temporary = made.with_suffix(".part")
         pq.write_table(pa.Table.from_pylist(rows), temporary)
         os.replace(temporary, made)
     return {(row["kind"], row["key"]): tuple(row["codes"]) for row in pq.read_table(made).to_pylist()}
+
+
+def _n_further_takes(shop: Workshop) -> int:
+    return (len(shop.trained_pairs) + len(shop.dictated_pairs)) * (shop.recipe.n_question_takes - 1)
 
 
 def _takes_to_code(shop: Workshop) -> Iterator[tuple[str, str, Take]]:
@@ -258,6 +284,7 @@ def make_flow(shop: Workshop, rows: Sequence[VoiceRow]) -> FlowTask:
     recipe, config = shop.recipe, shop.recipe.config.flow
     torch.manual_seed(recipe.seed + 3)
     task = FlowTask(config)
+    task.start_at(mean_mel(rows[:: max(1, len(rows) // _MEAN_TAKES)]))
 
     def epoch(number: int) -> Iterator[Any]:
         return flow_batches(rows, config, frames=recipe.flow_frames, seed=epoch_seed(recipe.seed, number))
@@ -294,6 +321,7 @@ def make_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer, Vocode
     vocabulary = Vocabulary.tiny()
     lessons = Lessons(
         pairs=shop.trained_pairs,
+        dictated=shop.dictated_pairs,
         codes=codes,
         vocabulary=vocabulary,
         convention=recipe.config.prompt_convention,

@@ -86,6 +86,11 @@ def flow_batches(rows: Sequence[VoiceRow], config: FlowConfig, *, frames: int, s
         yield flow_batch([rows[i] for i in batches[place]], config)
 
 
+def mean_mel(rows: Sequence[VoiceRow]) -> Tensor:
+    """Mean log-mel of recordings, per bin: [M]."""
+    return torch.cat([row.mel_FM for row in rows]).mean(0)
+
+
 def flow_batch(rows: Sequence[VoiceRow], config: FlowConfig) -> FlowBatch:
     """Rows of one length; the mel is cut or its last frame repeated to the frames that the codes stand for."""
     n_frames = count_frames(len(rows[0].codes), config)
@@ -109,6 +114,19 @@ class FlowTask(nn.Module):
         super().__init__()
         self.flow = Flow(config)
         self.prompt_share = prompt_share
+
+    @torch.no_grad()
+    def start_at(self, mean_M: Tensor) -> None:
+        """Draw the mean mel before anything is learnt.
+
+        A log-mel lies around -5, and a step of Adam moves a number by no more than the learning rate: a bias that
+        started at 0 would be on its way for thousands of steps.
+
+        Args:
+            mean_M: mean log-mel of the voice, per bin.
+        """
+        for last in (self.flow.length_regulator.model[-1], self.flow.decoder.estimator.final_proj):
+            last.bias.copy_(mean_M)
 
     def forward(self, batch: FlowBatch) -> StepLoss:
         """Squared errors of velocity and condition, summed, beside how many numbers each is over."""

@@ -16,6 +16,8 @@ from aqaa_eval.reference_model.training.domain.kinds import Case, Manner, Templa
 from aqaa_eval.reference_model.training.domain.templates import templates
 
 TRAIN, HELD_OUT = "train", "held_out"
+DICTATION = "dictation"
+"""Template of pairs that are only written down, see `dictation`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,11 @@ class DomainPair:
     answer: str
     manner: Manner
     seed: int
+
+    @property
+    def is_answered(self) -> bool:
+        """False where the words are only written down."""
+        return self.template != DICTATION
 
 
 def draw(

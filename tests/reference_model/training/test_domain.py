@@ -9,6 +9,7 @@ import pytest
 
 from aqaa_eval.cli.training_studio import bundled_questions
 from aqaa_eval.reference_model.training.domain import words
+from aqaa_eval.reference_model.training.domain.dictation import LONGEST, Dictation, dictations, vocabulary
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, draw, normal_form
 from aqaa_eval.reference_model.training.domain.templates import templates
 from aqaa_eval.tasks.suite import BUNDLED
@@ -97,3 +98,22 @@ def test_a_song_has_a_note_for_each_word(pairs):
 def test_a_language_that_no_voice_speaks_is_told():
     with pytest.raises(ValueError, match="no train voice asks in 'ja'"):
         list(draw([Asker(name="b", sounds_like="man"), Asker(name="y", sounds_like="man", split=HELD_OUT)]))
+
+
+def test_dictated_words_are_of_the_domain_and_of_every_length():
+    rows = dictations(ASKERS, Dictation(n_rows=600, seed=0))
+    lengths = Counter(len(pair.question.split()) for pair in rows)
+    assert set(lengths) == set(range(1, LONGEST + 1))
+    assert max(lengths.values()) == min(lengths.values())
+    heard = {word for pair in rows for word in pair.question.lower().rstrip(".").split()}
+    assert heard <= set(vocabulary())
+    assert set(words.NUMBERS) <= set(vocabulary())
+    assert {pair.asker for pair in rows} == {"a", "b", "c"}
+    assert not any(pair.is_answered for pair in rows)
+    assert rows == dictations(ASKERS, Dictation(n_rows=600, seed=0))
+    assert rows != dictations(ASKERS, Dictation(n_rows=600, seed=1))
+
+
+def test_dictation_needs_a_voice_that_may_be_learnt_from():
+    with pytest.raises(ValueError, match="no voice of the training split speaks English"):
+        dictations([asker for asker in ASKERS if asker.split == HELD_OUT], Dictation(n_rows=1, seed=0))

@@ -16,6 +16,7 @@ from aqaa_eval.reference_model.training.vocoder_training import (
     flow_batch,
     flow_batches,
     hift_batches,
+    mean_mel,
     spectral_loss,
 )
 from aqaa_eval.reference_model.vocoder.flow import count_frames
@@ -101,3 +102,17 @@ def test_silence_has_a_finite_gradient():
     silent = torch.zeros(1, 4096, requires_grad=True)
     spectral_loss(silent, torch.randn(1, 4096)).backward()
     assert torch.isfinite(silent.grad).all()
+
+
+def test_a_flow_that_starts_at_the_mean_begins_with_the_variance():
+    mean_M = mean_mel(ROWS)
+    batch = flow_batch(ROWS[::2], tiny().flow)
+    plain, placed = FlowTask(tiny().flow), FlowTask(tiny().flow)
+    placed.start_at(mean_M)
+    torch.manual_seed(0)
+    far = plain(batch).shown["prior"]
+    torch.manual_seed(0)
+    near = placed(batch).shown["prior"]
+    variance = (batch.mel_BMF - mean_M[:, None]).square().mean().item()
+    assert variance * 0.8 < near < variance + 1.0
+    assert near < far / 2

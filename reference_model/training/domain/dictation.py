@@ -1,0 +1,93 @@
+"""Words in no order, to be written down: what makes a small decoder listen.
+
+Whoever has heard a few thousand questions of twenty kinds can guess most of a question from its first sounds, and a
+decoder that only ever transcribes questions learns to guess. In a row of words that have nothing to do with each other
+nothing but the sound tells the next one. Short rows come as often as long ones: which sounds make which word is learnt
+from single words, where the next word begins from the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aqaa_eval.reference_model.training.domain.kinds import PLAIN
+from aqaa_eval.reference_model.training.domain.pairs import DICTATION, TRAIN, Asker, DomainPair
+from aqaa_eval.reference_model.training.domain.templates import templates
+
+LONGEST = 6
+_RATES = (0.9, 1.0, 1.0, 1.1)
+_SEMITONES = (-3.0, -1.5, 0.0, 1.5, 3.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dictation:
+    """How many rows of words are dictated.
+
+    Attributes:
+        n_rows: in all.
+        seed: of the words, voices, rates and pitches.
+    """
+
+    n_rows: int
+    seed: int
+
+
+def vocabulary() -> list[str]:
+    """Every English word of the domain's questions and answers, in order of the alphabet."""
+    texts = []
+    for template in templates():
+        if template.language != "en":
+            continue
+        for case in template.cases:
+            texts += [case.answer, *case.slots.values()]
+        texts += [re.sub(r"\{\w+\}", " ", wording) for wording in template.wordings]
+    found = {word for text in texts for word in re.findall(r"[a-z]+(?:'[a-z]+)?", text.lower())}
+    return sorted(word for word in found if len(word) > 1 or word in "ai")
+
+
+def dictations(askers: Sequence[Asker], job: Dictation) -> list[DomainPair]:
+    """Rows of 1 to 6 words; question and answer of such a pair are the same words.
+
+    Args:
+        askers: the voices; those of the training split that speak English dictate.
+        job: how many rows, and their seed.
+
+    Raises:
+        ValueError: no voice can dictate.
+    """
+    voices = [
+        asker for asker in askers if asker.split == TRAIN and "en" in asker.languages for _ in range(asker.weight)
+    ]
+    if not voices:
+        raise ValueError("no voice of the training split speaks English: dictation needs one")
+    rng = np.random.default_rng(job.seed)
+    words = vocabulary()
+    rows = []
+    for number in range(job.n_rows):
+        chosen = [words[i] for i in rng.integers(len(words), size=1 + number % LONGEST)]
+        text = " ".join(chosen).capitalize() + "."
+        voice = voices[int(rng.integers(len(voices)))]
+        rows.append(
+            DomainPair(
+                key=f"{DICTATION}/{number:05d}/{voice.name}",
+                template=DICTATION,
+                slots={},
+                capability=DICTATION,
+                split=TRAIN,
+                question=text,
+                language="en",
+                asker=voice.name,
+                rate=float(rng.choice(_RATES)),
+                semitones=float(rng.choice(_SEMITONES)),
+                pitch_range=1.0,
+                snr_db=None if number % 4 else 15.0,
+                answer=text,
+                manner=PLAIN,
+                seed=number,
+            )
+        )
+    return rows
