@@ -10,14 +10,11 @@ sound.
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from aqaa_eval.adapters import openai_endpoint
 from aqaa_eval.adapters.cascade_ears import find_ear
@@ -35,9 +32,10 @@ from aqaa_eval.adapters.cascade_parts import (
 from aqaa_eval.adapters.cascade_voices import find_voice
 from aqaa_eval.adapters.openai_endpoint import EndpointSettings, read_endpoint
 from aqaa_eval.adapters.options import option, refuse_unknown
-from aqaa_eval.core.attempt import Finish, Message, Query, Response, Timing
+from aqaa_eval.core.attempt import Finish, Message, Query, Response
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import MissingWeights, ModelError, UsageError
+from aqaa_eval.core.pieces import ResponsePiece, joined
 
 if TYPE_CHECKING:
     from aqaa_eval.core.runspec import OptionValue
@@ -192,11 +190,18 @@ class CascadeModel:
             ModelError: a part broke; the message says which.
         """
         with self._threads():
-            parts = self._parts
-            start = time.perf_counter()
-            chat = self._chat(query.messages)
-            pieces = self._pieces(chat, seed=query.seed)
-            return self._speak(pieces, parts.voice, seed=query.seed, start=start)
+            parts = self._parts  # opened before the clock starts
+            answer = joined(self._spoken(query, parts))
+        return replace(answer, text=(answer.text or "").strip())
+
+    def stream(self, query: Query) -> Iterator[ResponsePiece]:
+        """The answer sentence by sentence.
+
+        Raises:
+            ModelError: as `answer`.
+        """
+        with self._threads():
+            yield from self._spoken(query, self._parts)
 
     @cached_property
     def _parts(self) -> _Parts:
@@ -240,29 +245,22 @@ class CascadeModel:
         with _blamed("answering"):
             yield from self._parts.mind.answer(chat, system=SYSTEM_PROMPT, seed=seed)
 
-    def _speak(self, pieces: Iterator[Piece], voice: OpenVoice, *, seed: int, start: float) -> Response:
+    def _spoken(self, query: Query, parts: _Parts) -> Iterator[ResponsePiece]:
         written: list[Piece] = []
 
         def tell() -> Iterator[str]:
-            for piece in pieces:
+            for piece in self._pieces(self._chat(query.messages), seed=query.seed):
                 written.append(piece)
                 yield piece.text
 
-        sound: list[np.ndarray] = []
-        first_audio_s = None
+        n_told = 0
         for sentence in sentences(tell()):
             with _blamed("speaking"):
-                samples = voice.speak(sentence, seed=seed)
-            if samples.size:
-                sound.append(samples)
-                first_audio_s = first_audio_s or time.perf_counter() - start
-        audio = Audio(samples=np.concatenate(sound), sample_rate_hz=VOICE_RATE_HZ) if sound else None
-        return Response(
-            audio=audio,
-            text="".join(piece.text for piece in written).strip(),
-            timing=Timing(first_audio_s=first_audio_s, total_s=time.perf_counter() - start),
-            finish=written[-1].finish or Finish.STOP,
-        )
+                samples = parts.voice.speak(sentence, seed=query.seed)
+            audio = Audio(samples=samples, sample_rate_hz=VOICE_RATE_HZ) if samples.size else None
+            yield ResponsePiece(audio=audio, text=_text_of(written[n_told:]))
+            n_told = len(written)
+        yield ResponsePiece(audio=None, text=_text_of(written[n_told:]), finish=written[-1].finish or Finish.STOP)
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
@@ -275,6 +273,10 @@ class CascadeModel:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def _text_of(pieces: Sequence[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -236,15 +237,17 @@ class QwenOmniModel:
     def _generate(self, prompts: Sequence[Prompt], *, seed: int) -> tuple[list[list[int]], list[Any]]:
         """Answer ids, and waves (None where there is none), one per prompt."""
         inputs, n_prompt = self._inputs(prompts)
-        try:
-            sequences, waves = self._sample(inputs, seed=seed, audio=self._settings.audio)
-        except (RuntimeError, ValueError):
-            # The talker breaks on an answer without a word. That is an answer without sound, not a broken model.
-            if len(prompts) > 1 or not self._settings.audio:
-                raise
-            sequences, waves = self._sample(inputs, seed=seed, audio=False)
-            if sequences[0, n_prompt].item() not in self._maker.end_ids:
-                raise
+        with steps_of(getattr(self._model, "talker", None)) as steps:
+            try:
+                sequences, waves = self._sample(inputs, seed=seed, audio=self._settings.audio)
+            except (RuntimeError, ValueError):
+                # The talker breaks on an answer without a word, and if the first that it says is its end. Both are
+                # answers without sound, not a broken model.
+                if len(prompts) > 1 or not self._settings.audio:
+                    raise
+                sequences, waves = self._sample(inputs, seed=seed, audio=False)
+                if sequences[0, n_prompt].item() not in self._maker.end_ids and steps != ONE_STEP:
+                    raise
         ids = [row[n_prompt:].tolist() for row in sequences]
         if waves is None:
             return ids, [None] * len(ids)
@@ -328,6 +331,24 @@ class QwenOmniModel:
         if self._settings.voice:
             raise UsageError(f"{self._dialect.name} has no voice {wanted!r}; it has {', '.join(voices)}")
         return voices[0]
+
+
+ONE_STEP = ["begun", "ended"]
+
+
+@contextmanager
+def steps_of(module: Any) -> Iterator[list[str]]:
+    """What a part of the model did: "begun" and "ended" for each step; None stands for a part that there is not."""
+    steps: list[str] = []
+    hooks = []
+    if module is not None:
+        hooks.append(module.register_forward_pre_hook(lambda *_: steps.append("begun")))
+        hooks.append(module.register_forward_hook(lambda *_: steps.append("ended")))
+    try:
+        yield steps
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def speech_switch(generate: Callable[..., Any], *, audio: bool) -> dict[str, Any]:

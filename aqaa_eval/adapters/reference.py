@@ -6,15 +6,15 @@ published training replaces earlier audio turns by transcripts.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aqaa_eval.adapters.options import option, refuse_unknown
-from aqaa_eval.core.attempt import Finish, Message, Query, Response, Timing
+from aqaa_eval.core.attempt import Finish, Message, Query, Response
 from aqaa_eval.core.audio import from_samples
 from aqaa_eval.core.errors import ModelError, UsageError
+from aqaa_eval.core.pieces import ResponsePiece, joined
 
 if TYPE_CHECKING:
     from aqaa_eval.core.runspec import OptionValue
@@ -95,13 +95,20 @@ class ReferenceModel:
         Raises:
             ModelError: the conversation breaks a rule of the model.
         """
-        began = time.perf_counter()
+        return joined(self.stream(query))
+
+    def stream(self, query: Query) -> Iterator[ResponsePiece]:
+        """The answer as it is decoded.
+
+        Raises:
+            ModelError: as `answer`.
+        """
         try:
             conversation = [_utterance(message) for message in query.messages if _is_said(message)]
-            chunks = list(self._model.stream(conversation, self._settings(query.seed)))
+            for chunk in self._model.stream(conversation, self._settings(query.seed)):
+                yield _piece(chunk)
         except ValueError as error:
             raise ModelError(str(error)) from error
-        return _response(chunks, total_s=time.perf_counter() - began)
 
     def _settings(self, seed: int) -> AnswerOptions:
         from aqaa_eval.reference_model.model import AnswerOptions
@@ -133,16 +140,9 @@ def _utterance(message: Message) -> Utterance:
     return Utterance(role=role, recording=recording)
 
 
-def _response(chunks: Sequence[AnswerChunk], *, total_s: float) -> Response:
-    import numpy as np
-
-    text = "".join(chunk.text for chunk in chunks)
-    if not chunks:
-        return Response(audio=None, text=text, timing=Timing(first_audio_s=None, total_s=total_s))
-    sound = np.concatenate([chunk.audio for chunk in chunks])
-    return Response(
-        audio=from_samples(sound, sample_rate_hz=chunks[0].sample_rate_hz, name="answer"),
-        text=text,
-        timing=Timing(first_audio_s=chunks[0].elapsed_s, total_s=total_s),
-        finish=Finish(chunks[-1].finish or "stop"),
+def _piece(chunk: AnswerChunk) -> ResponsePiece:
+    return ResponsePiece(
+        audio=from_samples(chunk.audio, sample_rate_hz=chunk.sample_rate_hz, name="answer"),
+        text=chunk.text,
+        finish=Finish(chunk.finish) if chunk.finish else None,
     )

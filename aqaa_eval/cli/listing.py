@@ -32,8 +32,10 @@ def list_names(
         "transcribers": catalog.TRANSCRIBERS,
         "predictors": catalog.PREDICTORS,
     }
+    foot = ""
     if kind in tables:
         rows = _entries(tables[kind])
+        foot = f"commands on real weights and hardware: {_pages()}/NAME.md" if kind == "models" else ""
     elif kind == "suites":
         rows = _suites()
     elif kind == "weights":
@@ -43,7 +45,14 @@ def list_names(
     if json_:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    _print(rows)
+    _print(rows, foot)
+
+
+def _pages() -> str:
+    """The folder with a page for each model."""
+    from importlib.resources import files
+
+    return str(files("aqaa_eval.adapters") / "docs")
 
 
 def _entries(table: Mapping[str, Entry]) -> list[Row]:
@@ -93,7 +102,7 @@ def _weights() -> list[Row]:
     ]
 
 
-def _print(rows: list[Row]) -> None:
+def _print(rows: list[Row], foot: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -105,3 +114,5 @@ def _print(rows: list[Row]) -> None:
     console = Console()
     console.width = max(console.width, 100)
     console.print(table, markup=False)
+    if foot:
+        console.print(foot, markup=False, soft_wrap=True)

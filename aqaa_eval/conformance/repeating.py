@@ -1,9 +1,10 @@
-"""Rules on more than one question: a repeated seed, a batch, several at once."""
+"""Rules on more than one question: a repeated seed, the same in pieces, a batch, several at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from aqaa_eval.conformance.exam import Exam, Reply
 from aqaa_eval.conformance.findings import Finding, Verdict
 from aqaa_eval.core.answers import checked_response
 from aqaa_eval.core.attempt import Query, Response
+from aqaa_eval.core.pieces import joined
+from aqaa_eval.core.protocols import StreamingSpeechModel
 
 _N_AT_ONCE = 8
 
@@ -31,6 +34,30 @@ def repeated_seed(exam: Exam) -> Iterator[Finding]:
         yield Finding(rule=rule, verdict=Verdict.NOTED, reason=reason)
     else:
         yield Finding(rule=rule, verdict=Verdict.HOLDS, reason="equal words and equal samples")
+
+
+def in_pieces(exam: Exam) -> Iterator[Finding]:
+    """`stream` gives in pieces what `answer` gives; a server lets them out as they come."""
+    rule = "in pieces"
+    model = exam.model
+    if not isinstance(model, StreamingSpeechModel):
+        yield Finding(rule=rule, verdict=Verdict.NOT_TRIED, reason="it has no `stream`: its answers come whole")
+        return
+    query = exam.first_query(exam.materials.talk)
+    whole = exam.ask(query)
+    reply = exam.call(rule, lambda: checked_response(joined(model.stream(query))))
+    if whole.value is None or reply.value is None:
+        yield exam.failed(rule, whole.problem or reply.problem)
+        return
+    difference = _difference(_trimmed(whole.value), _trimmed(reply.value))
+    if difference:
+        yield Finding(rule=rule, verdict=Verdict.NOTED, reason=f"the {difference} differs from that of `answer`")
+    else:
+        yield Finding(rule=rule, verdict=Verdict.HOLDS, reason="joined, equal to the whole answer")
+
+
+def _trimmed(response: Response) -> Response:
+    return replace(response, text=(response.text or "").strip())
 
 
 def batch(exam: Exam) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ ASKING: Mapping[str, Rule] = {
     "60 s of speech": talking.long_speech,
     "Chinese": talking.chinese,
     "repeated seed": repeating.repeated_seed,
+    "in pieces": repeating.in_pieces,
     "batch": repeating.batch,
     "several at once": repeating.at_once,
     "wrong file": enduring.wrong_file,

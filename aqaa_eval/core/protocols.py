@@ -1,15 +1,16 @@
-"""How parts plug in: five protocols, matched by shape; nothing registers itself."""
+"""How parts plug in: protocols, matched by shape; nothing registers itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from aqaa_eval.core.attempt import Attempt, Query, Response, Score, Transcript
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.card import Card
 from aqaa_eval.core.notrun import NotRun
+from aqaa_eval.core.pieces import ResponsePiece
 from aqaa_eval.core.sample import Sample
 
 JobT = TypeVar("JobT")
@@ -58,6 +59,19 @@ class BatchSpeechModel(SpeechModel, Protocol):
         Raises:
             Exception: one of them cannot be answered, or all together cannot. Nothing is lost by it: each is then put
                 to `answer` alone, and only that one fails which fails there.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingSpeechModel(SpeechModel, Protocol):
+    """A model that gives its answer while it makes it, so that who is served hears the beginning early."""
+
+    def stream(self, query: Query) -> Iterator[ResponsePiece]:
+        """The answer in pieces, at least one; joined, they are what `answer` gives.
+
+        Raises:
+            Exception: as `answer`, at any piece.
         """
         ...
 

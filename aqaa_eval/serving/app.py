@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from aqaa_eval.core.attempt import Response as Answer
 from aqaa_eval.core.errors import AqaaError, ModelTimeout
+from aqaa_eval.core.pieces import ResponsePiece
 from aqaa_eval.serving.errors import ApiError, bad_request
 from aqaa_eval.serving.guard import Guard, Rules
-from aqaa_eval.serving.memory import AnswerMemory
-from aqaa_eval.serving.replies import Outgoing
+from aqaa_eval.serving.live import LiveReply
+from aqaa_eval.serving.memory import AnswerMemory, new_name
+from aqaa_eval.serving.replies import Envelope, Outgoing, sent
 from aqaa_eval.serving.requests import ChatRequest, read_request
 from aqaa_eval.serving.worker import LineFull, ModelWorker
 
@@ -29,6 +32,8 @@ _PAGE_FILES = {
     "/talk.css": ("talk.css", "text/css"),
 }
 BODY_LIMIT_S = 60.0
+NOBODY_READS = 499
+"""Status for a client that has left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,38 +86,49 @@ class _Served:
         body = await self._json(request)
         # Decoding minutes of sound takes a while: in a thread, so that the loop stays free.
         wanted = await asyncio.to_thread(read_request, body, served=self._settings.name, memory=self._memory)
-        answer = await self._answer(wanted, request)
+        envelope = Envelope(model=self._settings.name, audio_id=new_name())
+        if wanted.takes_pieces and self._worker.can_stream:
+            return await self._live(wanted, request, envelope)
+        with _worded():
+            answer = await self._worker.answer(wanted.query, has_left=request.is_disconnected)
         if answer is None:
-            return Plain(status_code=499)  # nobody reads it
-        outgoing = Outgoing(
-            response=answer,
-            model=self._settings.name,
-            format=wanted.format,
-            wants_audio=wanted.wants_audio,
-            audio_id=self._memory.keep(answer),
-        )
+            return Plain(status_code=NOBODY_READS)
+        self._memory.keep(answer, envelope.audio_id)
+        outgoing = Outgoing(response=answer, envelope=envelope, format=wanted.format, wants_audio=wanted.wants_audio)
         if wanted.streams:
             return StreamingResponse(outgoing.events(), media_type="text/event-stream")
         return JSONResponse(await asyncio.to_thread(outgoing.whole))
 
-    async def _answer(self, wanted: ChatRequest, request: Request) -> Answer | None:
+    async def _live(self, wanted: ChatRequest, request: Request, envelope: Envelope) -> Response:
+        """Let the pieces out as they come; what breaks before the first one still has a status."""
+        from starlette.responses import Response as Plain
+        from starlette.responses import StreamingResponse
+
+        pieces = self._worker.stream(wanted.query, has_left=request.is_disconnected)
+        with _worded():
+            first = await anext(pieces, None)
+        if first is None:
+            return Plain(status_code=NOBODY_READS)
+        return StreamingResponse(self._events(first, pieces, LiveReply(envelope)), media_type="text/event-stream")
+
+    async def _events(
+        self, first: ResponsePiece, rest: AsyncGenerator[ResponsePiece, None], reply: LiveReply
+    ) -> AsyncIterator[bytes]:
+        yield reply.head()
         try:
-            return await self._worker.answer(wanted.query, has_left=request.is_disconnected)
-        except LineFull:
-            raise ApiError(
-                status=429,
-                message="more questions wait than this server lets wait; ask again in a moment",
-                kind="rate_limit_error",
-                code="rate_limit_exceeded",
-                headers={"retry-after": "1"},
-            ) from None
-        except ModelTimeout as error:
-            raise _model_error(str(error), status=504, code="timeout") from error
-        except AqaaError as error:
-            raise _model_error(str(error), status=500, code="model_error") from error
-        except Exception as error:
-            message = f"the model broke: {type(error).__name__}: {error}"
-            raise _model_error(message, status=500, code="model_error") from error
+            async with aclosing(rest):
+                with _worded():
+                    for event in reply.piece(first):
+                        yield event
+                    async for piece in rest:
+                        for event in reply.piece(piece):
+                            yield event
+        except ApiError as error:
+            yield sent(error.body)  # the status has left; clients take this for the end of a broken answer
+            return
+        self._memory.keep(reply.response, reply.audio_id)
+        for event in reply.tail():
+            yield event
 
     async def _json(self, request: Request) -> object:
         if "json" not in request.headers.get("content-type", ""):
@@ -170,6 +186,28 @@ def _render(template: str, **values: object) -> str:
     from jinja2 import Environment, StrictUndefined
 
     return Environment(autoescape=True, undefined=StrictUndefined).from_string(template).render(values)
+
+
+@contextmanager
+def _worded() -> Iterator[None]:
+    """Whatever goes wrong with an answer, in the shape of the API."""
+    try:
+        yield
+    except LineFull:
+        raise ApiError(
+            status=429,
+            message="more questions wait than this server lets wait; ask again in a moment",
+            kind="rate_limit_error",
+            code="rate_limit_exceeded",
+            headers={"retry-after": "1"},
+        ) from None
+    except ModelTimeout as error:
+        raise _model_error(str(error), status=504, code="timeout") from error
+    except AqaaError as error:
+        raise _model_error(str(error), status=500, code="model_error") from error
+    except Exception as error:
+        message = f"the model broke: {type(error).__name__}: {error}"
+        raise _model_error(message, status=500, code="model_error") from error
 
 
 def _model_error(message: str, *, status: int, code: str) -> ApiError:

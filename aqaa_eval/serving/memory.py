@@ -12,6 +12,11 @@ KEPT_S = 3_600
 """How long the server promises to know an answer."""
 
 
+def new_name() -> str:
+    """An id for an answer, which may be told before the answer is whole."""
+    return f"audio_{secrets.token_hex(12)}"
+
+
 class AnswerMemory:
     """Keeps so many answers; the oldest go first."""
 
@@ -20,14 +25,12 @@ class AnswerMemory:
         self._lock = threading.Lock()
         self._answers: OrderedDict[str, Message] = OrderedDict()
 
-    def keep(self, response: Response) -> str:
-        """Keep an answer; gives its id."""
-        name = f"audio_{secrets.token_hex(12)}"
+    def keep(self, response: Response, name: str) -> None:
+        """Keep an answer under an id that `new_name` gave."""
         with self._lock:
             self._answers[name] = Message(role="assistant", audio=response.audio, text=response.text)
             while len(self._answers) > self._n_kept:
                 self._answers.popitem(last=False)
-        return name
 
     def find(self, name: str) -> Message | None:
         """The answer of that id; None if there is none any more."""

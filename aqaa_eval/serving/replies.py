@@ -1,6 +1,6 @@
 """From a `Response` to the reply of a chat-completions server: whole, or as the events of a stream.
 
-Streamed or not, the answer leaves when the model has finished it: adapters give whole answers.
+Both leave when the model has finished; `live.py` lets out the pieces of models that stream.
 """
 
 from __future__ import annotations
@@ -21,6 +21,35 @@ from aqaa_eval.serving.memory import KEPT_S
 PCM_RATE_HZ = 24_000
 """Bare samples carry no rate: OpenAI's clients take them as 24 kHz."""
 PIECE_S = 0.5
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What stands around every part of one reply.
+
+    Attributes:
+        model: its served name.
+        audio_id: the answer's name in the server's memory.
+    """
+
+    model: str
+    audio_id: str
+    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def expires_at(self) -> int:
+        """When the server may have forgotten the answer."""
+        return self.created + KEPT_S
+
+    def around(self, kind: str, choice: dict[str, Any]) -> dict[str, Any]:
+        """A JSON value with one choice."""
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": [choice]}
+
+    def event(self, delta: dict[str, Any], *, finish: str | None = None) -> bytes:
+        """A server-sent event."""
+        return sent(self.around("chat.completion.chunk", {"index": 0, "delta": delta, "finish_reason": finish}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +57,13 @@ class Outgoing:
     """One answer on its way out.
 
     Attributes:
-        audio_id: its name in the server's memory.
         wants_audio: False gives the text alone.
     """
 
     response: Response
-    model: str
+    envelope: Envelope
     format: str
     wants_audio: bool
-    audio_id: str
-    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
-    created: int = field(default_factory=lambda: int(time.time()))
 
     def whole(self) -> dict[str, Any]:
         """As one JSON value."""
@@ -48,40 +73,38 @@ class Outgoing:
         if sound is not None:
             message["content"] = None
             message["audio"] = {
-                "id": self.audio_id,
+                "id": self.envelope.audio_id,
                 "data": base64.b64encode(_encode(sound, self.format)).decode(),
-                "expires_at": self.created + KEPT_S,
+                "expires_at": self.envelope.expires_at,
                 "transcript": response.text or "",
             }
         else:
             message["content"] = response.text or ""
-        return self._envelope("chat.completion", choice)
+        return self.envelope.around("chat.completion", choice)
 
     def events(self) -> Iterator[bytes]:
         """As server-sent events."""
-        yield self._event({"role": "assistant", "content": None})
+        event = self.envelope.event
+        yield event({"role": "assistant", "content": None})
         sound = self._sound()
         if sound is None:
-            yield self._event({"content": self.response.text or ""})
+            yield event({"content": self.response.text or ""})
         else:
-            yield self._event({"audio": {"id": self.audio_id, "transcript": self.response.text or ""}})
+            yield event({"audio": {"id": self.envelope.audio_id, "transcript": self.response.text or ""}})
             for piece in _pieces(sound, self.format):
-                yield self._event({"audio": {"data": base64.b64encode(piece).decode()}})
-            yield self._event({"audio": {"expires_at": self.created + KEPT_S}})
-        yield self._event({}, finish=str(self.response.finish))
-        yield b"data: [DONE]\n\n"
+                yield event({"audio": {"data": base64.b64encode(piece).decode()}})
+            yield event({"audio": {"expires_at": self.envelope.expires_at}})
+        yield event({}, finish=str(self.response.finish))
+        yield DONE
 
     def _sound(self) -> Audio | None:
         audio = self.response.audio if self.wants_audio else None
         return audio if audio is not None and len(audio.samples) else None
 
-    def _event(self, delta: dict[str, Any], *, finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        value = self._envelope("chat.completion.chunk", choice)
-        return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
 
-    def _envelope(self, kind: str, choice: dict[str, Any]) -> dict[str, Any]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": [choice]}
+def sent(value: dict[str, Any]) -> bytes:
+    """A value as a server-sent event."""
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
 
 
 def _encode(audio: Audio, format_: str) -> bytes:

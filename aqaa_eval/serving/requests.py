@@ -35,6 +35,11 @@ class ChatRequest:
     format: str
     streams: bool
 
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether the answer may leave while it is made: bare samples can be cut anywhere, files cannot."""
+        return self.streams and self.wants_audio and self.format == "pcm16"
+
 
 def read_request(body: object, *, served: str, memory: AnswerMemory) -> ChatRequest:
     """Check a request.

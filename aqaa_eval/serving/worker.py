@@ -10,13 +10,15 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from aqaa_eval.core.attempt import Query, Response
 from aqaa_eval.core.errors import ModelTimeout
-from aqaa_eval.core.protocols import SpeechModel
+from aqaa_eval.core.pieces import ResponsePiece
+from aqaa_eval.core.protocols import SpeechModel, StreamingSpeechModel
 
 HasLeft = Callable[[], Awaitable[bool]]
 """Says whether the client has hung up."""
@@ -26,12 +28,42 @@ class LineFull(Exception):
     """More questions wait than the server lets wait."""
 
 
+class _End:
+    """Comes after the last piece."""
+
+
+_Outcome = Response | ResponsePiece | Exception | _End
+
+
 @dataclass(slots=True, kw_only=True)
 class _Job:
+    """One question.
+
+    Attributes:
+        outcomes: what came of it and was not taken yet; touched by the loop's thread alone.
+        news: set when there is any.
+        is_left: nobody waits for it any more.
+    """
+
     query: Query
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Response]
+    streams: bool
+    outcomes: deque[_Outcome] = field(default_factory=deque)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
     is_left: threading.Event = field(default_factory=threading.Event)
+
+    def add(self, outcome: _Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.news.set()
+
+    async def wait(self, limit_s: float) -> bool:
+        """Whether there is an outcome within so many seconds."""
+        if not self.outcomes:
+            self.news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    await self.news.wait()
+        return bool(self.outcomes)
 
 
 class ModelWorker:
@@ -43,7 +75,7 @@ class ModelWorker:
         Args:
             model: asked by this thread only.
             n_waiting: questions that may wait while one is answered.
-            limit_s: longest time from a question's arrival to its answer.
+            limit_s: longest time from a question's arrival to the end of its answer.
         """
         self._model = model
         self._limit_s = limit_s
@@ -63,6 +95,11 @@ class ModelWorker:
             self._line.put_nowait(None)
         self._thread.join(timeout=2.0)  # a model cannot be interrupted; the thread ends with the process
 
+    @property
+    def can_stream(self) -> bool:
+        """Whether the model gives its answers in pieces."""
+        return isinstance(self._model, StreamingSpeechModel)
+
     async def answer(self, query: Query, *, has_left: HasLeft) -> Response | None:
         """The model's answer; None if the client left before it came.
 
@@ -75,21 +112,45 @@ class ModelWorker:
             ModelTimeout: no answer within the limit.
             Exception: what the model raised.
         """
+        async with contextlib.aclosing(self._outcomes(query, has_left, streams=False)) as outcomes:
+            answer = await anext(outcomes, None)
+        assert answer is None or isinstance(answer, Response)
+        return answer
+
+    async def stream(self, query: Query, *, has_left: HasLeft) -> AsyncGenerator[ResponsePiece, None]:
+        """The answer of a model that can stream, piece by piece; it ends early if the client leaves.
+
+        Args:
+            query: as for `answer`.
+            has_left: as for `answer`.
+
+        Raises:
+            Exception: as `answer`, at any piece.
+        """
+        async with contextlib.aclosing(self._outcomes(query, has_left, streams=True)) as outcomes:
+            async for outcome in outcomes:
+                assert isinstance(outcome, ResponsePiece)
+                yield outcome
+
+    async def _outcomes(self, query: Query, has_left: HasLeft, *, streams: bool) -> AsyncGenerator[_Outcome, None]:
         loop = asyncio.get_running_loop()
-        job = _Job(query=query, loop=loop, future=loop.create_future())
+        job = _Job(query=query, loop=loop, streams=streams)
         try:
             self._line.put_nowait(job)
         except queue.Full:
             raise LineFull from None
         until_s = loop.time() + self._limit_s
         try:
-            while loop.time() < until_s:
-                left_s = until_s - loop.time()
-                done, _ = await asyncio.wait({job.future}, timeout=min(0.5, left_s))
-                if done:
-                    return job.future.result()
-                if await has_left():
-                    return None
+            while (left_s := until_s - loop.time()) > 0:
+                if await job.wait(min(0.5, left_s)):
+                    outcome = job.outcomes.popleft()
+                    if isinstance(outcome, Exception):
+                        raise outcome
+                    if isinstance(outcome, _End):
+                        return
+                    yield outcome
+                elif await has_left():
+                    return
         finally:
             job.is_left.set()
         raise ModelTimeout(f"the model did not answer within {self._limit_s:g} s")
@@ -101,19 +162,20 @@ class ModelWorker:
                 return
             if job.is_left.is_set():
                 continue
-            try:
-                result: Response | Exception = self._model.answer(job.query)
-            except Exception as error:  # whatever a model raises is one failed answer, told to its client
-                result = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                job.loop.call_soon_threadsafe(_settle, job.future, result)
+            for outcome in self._asked(job):
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    job.loop.call_soon_threadsafe(job.add, outcome)
 
-
-def _settle(future: asyncio.Future[Response], result: Response | Exception) -> None:
-    if future.done():
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-        future.exception()  # marks it as seen, for a client that has left
-    else:
-        future.set_result(result)
+    def _asked(self, job: _Job) -> Iterator[_Outcome]:
+        try:
+            if not job.streams:
+                yield self._model.answer(job.query)
+                return
+            assert isinstance(self._model, StreamingSpeechModel)
+            for piece in self._model.stream(job.query):
+                yield piece
+                if job.is_left.is_set() or self._closing.is_set():
+                    return
+            yield _End()
+        except Exception as error:  # whatever a model raises is one failed answer, told to its client
+            yield error

@@ -245,8 +245,8 @@ class _Said:
         if self.fault == "mp3":
             return mp3_bytes(self.audio)
         if self.fault == "twenty_minutes":
-            audio = Audio.silence(duration_s=_TWENTY_MINUTES_S, sample_rate_hz=24_000)
-            return audio.pcm16.tobytes()
+            said = self.audio.resampled(24_000).pcm16
+            return np.resize(said, _TWENTY_MINUTES_S * 24_000).tobytes()  # said again and again
         if self.fault == "pcm_8k":
             return self.audio.resampled(8_000).pcm16.tobytes()
         if self.fault == "odd_bytes":

@@ -160,6 +160,40 @@ def test_an_answer_without_a_word_is_an_answer_without_sound(
     assert (response.audio, response.text, response.finish) == (None, "", Finish.STOP)
 
 
+def test_a_talker_that_ends_at_once_is_an_answer_without_sound_and_the_text_stays(
+    load: Callable[..., QwenOmniModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = ask(user(tone(duration_s=0.5)))
+    model = load()
+    plain, generation = model.answer(query), model._generation
+    every_code = list(range(4_096))
+
+    def ends_at_once(*, audio: bool) -> dict[str, Any]:
+        return generation(audio=audio) | ({"talker_eos_token_id": every_code} if audio else {})
+
+    monkeypatch.setattr(model, "_generation", ends_at_once)
+    response = model.answer(query)
+    assert (response.audio, response.text) == (None, plain.text)
+
+
+@pytest.mark.parametrize("n_steps", [0, 1, 2])
+def test_a_talker_that_breaks_is_not_taken_for_one_that_has_nothing_to_say(
+    load: Callable[..., QwenOmniModel], n_steps: int
+) -> None:
+    model = load()
+    steps: list[int] = []
+
+    def break_later(*_given: object, **_named: object) -> None:
+        steps.append(1)
+        if len(steps) > n_steps:
+            raise RuntimeError("out of memory")
+
+    model._model.talker.model.register_forward_pre_hook(break_later)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        model.answer(ask(user(tone(duration_s=0.5))))
+    assert len(steps) == n_steps + 1
+
+
 @pytest.mark.parametrize("duration_s", [0.0, 0.02])
 def test_a_question_too_short_to_be_heard_is_told(model: QwenOmniModel, duration_s: float) -> None:
     with pytest.raises(ModelError, match="too short to be heard"):

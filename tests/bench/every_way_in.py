@@ -2,13 +2,15 @@
 
 usage: python -m tests.bench.every_way_in [--out FOLDER] [--limit N] [WAY ...]
 
-Nothing is transcribed: what is looked at is the way to the model and back. Leaves with 1 if a run did not end well or
-lacks a turn. Without the cascade, which hears, thinks and speaks for real, it takes a third of the time.
+Nothing is transcribed: what is looked at is the way to the model and back. The last column is a digest of all answers
+and scores: it must be the same for the ways that hand on an echo. Leaves with 1 if it is not, if a run did not end well
+or lacks a turn. Without the cascade, which hears, thinks and speaks for real, it takes a third of the time.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import sys
 import time
@@ -19,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from aqaa_eval.core.runlog import AttemptLog
 from aqaa_eval.engine.folder import RunFolder
 from aqaa_eval.engine.load import load_run
 from aqaa_eval.engine.store import Store
@@ -29,6 +32,8 @@ from tests.cli.ways import PLAIN, WAYS, Place, Way
 
 Turn = tuple[str, str, int]
 """Suite, sample and number of the turn."""
+ECHOES = ("in_process", "command", "isolated", "served", "recorded", "replayed")
+"""The ways behind which the question is said back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ class Row:
         server_cpu_s: of this process meanwhile, in which the served model lives.
         failures: how many turns have which.
         problem: what is wrong with the run; "" if nothing is.
+        digest: see `digest_of`.
     """
 
     way: str
@@ -51,12 +57,14 @@ class Row:
     server_cpu_s: float
     failures: Counter[str]
     problem: str
+    digest: str
 
     def __str__(self) -> str:
         told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in self.failures.most_common()) or "none"
         counts = f"{self.n_conversations} | {self.n_turns} | {self.cost.exit_code} | {told}"
         cpu_s = self.cost.cpu_s + self.server_cpu_s
-        return f"| {self.way} | {counts} | {self.cost.wall_s:.0f} s | {cpu_s:.0f} s | {self.problem or 'all once'} |"
+        costs = f"{self.cost.wall_s:.0f} s | {cpu_s:.0f} s"
+        return f"| {self.way} | {counts} | {costs} | {self.problem or 'all once'} | {self.digest} |"
 
 
 def planned_turns(limit: int | None) -> list[Turn]:
@@ -93,6 +101,19 @@ def told_apart(planned: Sequence[Turn], answered: Sequence[Turn]) -> str:
     return "; ".join(parts)
 
 
+def digest_of(attempts: Sequence[AttemptLog]) -> str:
+    """Equal for equal answers and scores, turn by turn; times aside."""
+    told = [
+        (
+            attempt.key,
+            [(turn.audio, turn.text, turn.failure, turn.transcript) for turn in attempt.turns],
+            attempt.scores,
+        )
+        for attempt in attempts
+    ]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:8]
+
+
 def run_by(way: Way, folder: Path, *, limit: int | None) -> Row:
     """Run the set by one way, in a process of its own."""
     name, run, log = way.__name__, folder / "run", folder / "stderr.log"
@@ -117,6 +138,7 @@ def run_by(way: Way, folder: Path, *, limit: int | None) -> Row:
         server_cpu_s=server_cpu_s,
         failures=failures,
         problem=told_apart(planned_turns(limit), answered) or (f"see {log}" if cost.exit_code else ""),
+        digest=digest_of(attempts),
     )
 
 
@@ -135,15 +157,19 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if unknown := set(options.ways) - set(names):
         parser.error(f"no way named {min(unknown)!r}; there are {', '.join(names)}")
-    print("| way | conversations | turns | exit code | failures | wall | CPU | recorded |", flush=True)
-    print("|---" * 8 + "|", flush=True)
-    problems = []
+    print(
+        "| way | conversations | turns | exit code | failures | wall | CPU | recorded | answers and scores |",
+        flush=True,
+    )
+    print("|---" * 9 + "|", flush=True)
+    rows = []
     for way in WAYS:
         if not options.ways or way.__name__ in options.ways:
             row = run_by(way, options.out.resolve() / way.__name__, limit=options.limit)
             print(row, flush=True)
-            problems.append(row.problem)
-    sys.exit(int(any(problems)))
+            rows.append(row)
+    echoes = {row.digest for row in rows if row.way in ECHOES}
+    sys.exit(int(len(echoes) > 1 or any(row.problem for row in rows)))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import signal
 import sqlite3
 import subprocess
@@ -72,38 +73,43 @@ def test_a_server_that_dies_costs_what_it_was_asked_and_the_same_command_asks_th
     assert {failure for _, _, failure in answers(tmp_path / "run")} == {None}
 
 
-def test_every_fault_of_a_server_is_a_failure_with_its_reason_and_nothing_hangs(cli: Cli, tmp_path: Path) -> None:
-    expected = {
-        "broken_base64": "model_error",
-        "not_json": "model_error",
-        "hangs": "timeout",
-        "trickles": "timeout",
-        "endless": "timeout",
-        "text_only": "no_audio",
-        "twenty_minutes": "silent",  # it is silence, and cut: silence weighs more
-        "mp3": None,
-        "pcm_8k": None,
-    }
-    for fault, failure in expected.items():
-        with ScriptedServer(AudioChat(fault=fault), prefix="/v1") as server:
-            given = ("--set", "retries=0", "--set", f"attempt_timeout_s={2 if failure == 'timeout' else 30}")
-            out = tmp_path / fault
-            cli(
-                "run",
-                "--model",
-                "openai:m",
-                "--base-url",
-                server.base_url,
-                *given,
-                "--suite",
-                "gaming",
-                "--limit",
-                "1",
-                "--out",
-                out,
-                *FAST,
-            )
-        assert answers(out)[0][2] == failure, fault
+STREAM = ("--set", "stream=true")
+SHORT = ("--set", "attempt_timeout_s=2")
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "failure", "reason"),
+    [
+        ("dies", (), "model_error", "cannot be reached|closed|ended"),
+        ("dies", STREAM, "model_error", "cannot be reached|closed|ended"),
+        ("broken_base64", (), "model_error", "broken base64"),
+        ("broken_base64", STREAM, "model_error", "broken base64"),
+        ("not_json", (), "model_error", "no JSON"),
+        ("hangs", SHORT, "timeout", "in time"),
+        ("trickles", SHORT, "timeout", "2 s"),
+        ("endless", SHORT, "timeout", "2 s"),
+        ("endless", STREAM, "truncated", "300 s"),
+        pytest.param("twenty_minutes", (), "truncated", "300 s", marks=pytest.mark.slow),
+        pytest.param("twenty_minutes", STREAM, "truncated", "300 s", marks=pytest.mark.slow),
+        ("text_only", (), "no_audio", ""),
+        ("mp3", (), None, ""),  # the bytes say what they are, so the answer is read as it is
+        ("pcm_8k", (), None, ""),  # its rate is stated
+    ],
+)
+def test_a_fault_is_a_failure_with_its_reason_and_everything_else_is_scored(
+    cli: Cli, tmp_path: Path, fault: str, options: tuple, failure: str | None, reason: str
+) -> None:
+    chat = AudioChat(fault=lambda number: fault if number == 0 else "")
+    with ScriptedServer(chat, prefix="/v1") as server:
+        command = ("run", "--model", "openai:m", "--base-url", server.base_url, "--set", "retries=0", *options)
+        done = cli(*command, "--suite", "gaming", "--limit", "2", "--channel", "text", "--out", tmp_path, *FAST)
+    assert done.code == (ExitCode.INCOMPLETE if failure in ("model_error", "timeout") else 0), done.err
+    struck, spared = load_run(tmp_path).attempts
+    assert struck.turns[0].failure == failure
+    assert re.search(reason, struck.turns[0].detail)
+    assert {turn.failure for turn in spared.turns} == {None}
+    assert all(score.value is not None for score in spared.scores if score.metric == "content")
+    assert [score.metric for score in spared.scores if score.value is not None]
 
 
 def all_bytes(folder: Path) -> bytes:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from aqaa_eval.catalog import MODELS
+
 PLAIN = ("--asr", "none", "--speech-mos", "none", "--quiet")
 NINE = 9
 
@@ -80,6 +82,15 @@ def test_every_list_has_rows(kind: str, cli: Callable) -> None:
     done = cli("list", kind, "--json")
     assert done.code == 0
     assert json.loads(done.out)
+
+
+def test_every_model_is_listed_with_what_it_lacks_here_and_where_its_page_is(cli: Callable) -> None:
+    rows = {row["name"]: row["here"] for row in json.loads(cli("list", "models", "--json").out)}
+    assert list(rows) == list(MODELS)
+    assert rows["fake"] == "ready"
+    assert rows["kimi-audio"] == "ready" or "MoonshotAI/Kimi-Audio" in rows["kimi-audio"]
+    pattern = cli("list", "models").out.splitlines()[-1].partition(": ")[2]
+    assert [name for name in MODELS if not Path(pattern.replace("NAME", name)).is_file()] == []
 
 
 def test_the_nine_suites_are_listed_with_what_they_hold(cli: Callable) -> None:

@@ -101,6 +101,14 @@ def recorded(place: Place) -> Iterator[Arguments]:
 
 
 @contextmanager
+def replayed(place: Place) -> Iterator[Arguments]:
+    """The folder of an earlier run."""
+    source = place.folder / "source"
+    assert place.cli("run", "--model", "fake:echo", *place.limited, "--out", source, *PLAIN).code == 0
+    yield "--model", f"replay:{source}"
+
+
+@contextmanager
 def qwen25(place: Place) -> Iterator[Arguments]:
     yield "--model", f"qwen2.5-omni:{write_qwen25(place.folder / 'tiny')}", *TINY
 
@@ -142,6 +150,7 @@ WAYS: tuple[Way, ...] = (
     isolated,
     served,
     recorded,
+    replayed,
     qwen25,
     qwen3,
     kimi,

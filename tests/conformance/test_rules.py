@@ -31,7 +31,7 @@ def of(found: dict[str, Finding], verdict: Verdict) -> set[str]:
 def test_a_model_that_keeps_all_rules_passes_all() -> None:
     found = examined(Good)
     assert {rule: finding for rule, finding in found.items() if finding.verdict is not Verdict.HOLDS} == {}
-    assert len(found) == 18
+    assert len(found) == 19
     assert is_passed(list(found.values()))
 
 
@@ -44,6 +44,7 @@ def test_a_model_that_keeps_all_rules_passes_all() -> None:
         (unruly.AfraidOfSilence, {"silence"}, "ZeroDivisionError"),
         (unruly.Short, {"60 s of speech"}, "60 s are more than"),
         (unruly.EnglishOnly, {"asked for Chinese", "asked in Chinese"}, "UnicodeEncodeError"),
+        (unruly.BreakingInTheMiddle, {"in pieces"}, "the voice broke"),
         (unruly.MixingUp, {"batch"}, "another order"),
         (unruly.LosingOne, {"batch"}, "2 answers to 3 conversations"),
         (unruly.NotAtOnce, {"several at once"}, "two at once"),
@@ -101,6 +102,7 @@ def test_sound_that_a_run_would_refuse_is_refused_here(kind: type, reason: str) 
     [
         (unruly.NeedsAnswers, {"after an empty answer"}, "will be model_error"),
         (unruly.TwoRates, {"sound of the answers"}, "16000, 24000 Hz"),
+        (unruly.LosingTheEnd, {"in pieces"}, "the sound differs"),
         (unruly.OwnClock, {"times"}, "more than the clock shows"),
     ],
 )
@@ -114,12 +116,12 @@ def test_what_is_worth_knowing_and_no_fault_is_a_note(kind: type, rules: set[str
 def test_a_model_whose_seed_decides_nothing_is_told_so() -> None:
     found = examined(unruly.Drawing)
     assert "the text differs" in found["repeated seed"].reason
-    assert of(found, Verdict.NOTED) == {"repeated seed", "batch", "several at once"}
+    assert of(found, Verdict.NOTED) == {"repeated seed", "in pieces", "batch", "several at once"}
 
 
 def test_what_a_model_does_not_offer_is_not_tried_and_says_why() -> None:
     found = examined(Plain, no_limit="no such setting")
-    assert of(found, Verdict.NOT_TRIED) == {"batch", "several at once", "cancellation", "time-out"}
+    assert of(found, Verdict.NOT_TRIED) == {"in pieces", "batch", "several at once", "cancellation", "time-out"}
     assert found["time-out"].reason == "no such setting"
     assert is_passed(list(found.values()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from aqaa_eval.conformance import Conversation, Materials
 from aqaa_eval.core.attempt import Query, Response, Timing
 from aqaa_eval.core.audio import Audio
 from aqaa_eval.core.errors import ModelError, ModelTimeout
+from aqaa_eval.core.pieces import ResponsePiece
 from tests.adapters.queries import tone
 
 RATE_HZ = 16_000
@@ -50,6 +51,11 @@ class Good:
             self._take_long()
         sound = self.sound(query)
         return Response(audio=sound, text=self.text(query), timing=self.timing(time.perf_counter() - begin_s))
+
+    def stream(self, query: Query) -> Iterator[ResponsePiece]:
+        whole = self.answer(query)
+        yield ResponsePiece(audio=None, text=whole.text or "")
+        yield ResponsePiece(audio=whole.audio)
 
     def answer_many(self, queries: Sequence[Query]) -> list[Response]:
         return [self.answer(query) for query in queries]
@@ -135,6 +141,17 @@ class EnglishOnly(Good):
 class Drawing(Good):
     def text(self, query: Query) -> str | None:
         return f"{self.n_answers}"
+
+
+class LosingTheEnd(Good):
+    def stream(self, query: Query) -> Iterator[ResponsePiece]:
+        yield next(super().stream(query))
+
+
+class BreakingInTheMiddle(Good):
+    def stream(self, query: Query) -> Iterator[ResponsePiece]:
+        yield next(super().stream(query))
+        raise ModelError("the voice broke")
 
 
 class MixingUp(Good):
