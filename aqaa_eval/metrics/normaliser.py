@@ -18,8 +18,11 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
 
-NORMALISER_VERSION = "1"
-"""Raised whenever any text could come out differently; runs with different versions are not comparable."""
+NORMALISER_VERSION = "2"
+"""Raised whenever any text could come out differently; runs with different versions are not comparable.
+
+2: lone punctuation is no word; the words of a text with more than 1,000 brackets are kept.
+"""
 
 CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "my"})
 """Languages written without spaces between words: error rates count characters."""

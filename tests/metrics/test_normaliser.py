@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 
 import pytest
 
-from aqaa_eval.metrics.normaliser import normalise, words
+from aqaa_eval.metrics.normaliser import NORMALISER_VERSION, normalise, words
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,25 @@ def test_punctuation_alone_holds_no_words(language: str) -> None:
 def test_characters_are_counted_where_no_spaces_are_written() -> None:
     assert words("今日は 晴れ", language="ja") == list("今日は晴れ")
     assert words("guten Tag", language="de") == ["guten", "tag"]
+
+
+def test_words_in_brackets_are_dropped_but_not_those_of_a_text_full_of_brackets() -> None:
+    asides = "so (coughs) "
+    assert normalise(asides * 1000, language="en") == " ".join(["so"] * 1000)
+    assert normalise(asides * 1001, language="en") == " ".join(["so coughs"] * 1001)
+
+
+def test_what_comes_out_never_changes_without_a_new_version() -> None:
+    texts = (
+        ("Twenty-one colours (coughs), Mr. Lee! I won't, um, pay $2.50 on the 3rd...", "en"),
+        ("so (coughs) " * 1001, "en"),
+        ("妳說甚麼?這裡 100%!", "zh-TW"),
+        ("ＡＩは、１２３です。ﾃｽﾄ", "ja"),
+        ("  Où est l'hôtel ? ¿Dónde?", "fr"),
+    )
+    forms = "\n".join(normalise(text, language=language) for text, language in texts)
+    # A new hash means new forms, and new forms need a new version.
+    assert (NORMALISER_VERSION, hashlib.sha256(forms.encode()).hexdigest()[:12]) == ("2", "e8f256dd6a6f")
 
 
 def test_comparing_english_text_does_not_load_torch() -> None:
