@@ -23,6 +23,8 @@ from aqaa_eval.judges.verdict import ReplyForm
 
 EDGE_BYTES = 1 << 20
 MAX_REASON_TOKENS = 80
+INT8 = "int8.2"
+"""How 8 bit is called in a judge's identity: raised when it computes otherwise."""
 
 
 class LocalModel:
@@ -48,7 +50,8 @@ class LocalModel:
         self.folder, self.gguf = _find(source)
         self.fingerprint = _fingerprint(source, self.folder, self.gguf)
         self.name = f"hf:{_short(source)}"
-        self.identity = f"{self.name}@{self.fingerprint}/constrained{'' if dtype == 'auto' else f'/{dtype}'}"
+        computes = {"auto": "", "int8": f"/{INT8}"}.get(dtype, f"/{dtype}")
+        self.identity = f"{self.name}@{self.fingerprint}/constrained{computes}"
 
     def reply(
         self, messages: Sequence[Mapping[str, str]], form: ReplyForm, *, max_reason_tokens: int = MAX_REASON_TOKENS

@@ -24,6 +24,22 @@ def test_the_result_is_near_to_float32(outlier: float, shape: tuple[int, int, in
     assert float((found - wanted).norm() / wanted.norm()) < 0.02
 
 
+def test_a_single_token_loses_no_more_than_the_rounding_of_the_weights() -> None:
+    from aqaa_eval.judges.int8 import Int8Linear
+
+    generator = torch.Generator().manual_seed(1)
+    linear = torch.nn.Linear(512, 64)
+    layer = Int8Linear(linear)
+    x = torch.randn(1, 512, generator=generator).exp()
+    with torch.inference_mode():
+        rounded = layer.weight_OI.float() * layer.scale_O[:, None]
+        wanted = x @ rounded.t() + linear.bias
+        found = layer(x)
+        among_others = layer(torch.cat((x, 2 * x)))[:1]
+    assert float((found - wanted).norm() / wanted.norm()) < 2e-4
+    assert float((among_others - wanted).norm() / wanted.norm()) < 0.02
+
+
 def test_all_linear_layers_of_a_model_but_its_head_are_replaced() -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
