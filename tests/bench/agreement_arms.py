@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,23 @@ Said = dict[int, Verdict]
 """Verdicts by the item's place in the list."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Which judge is asked, and how long.
+
+    Attributes:
+        source: what stands after hf:.
+        out: folder of the verdicts.
+        minutes: after which nothing more is asked.
+        dtype: that the model computes in.
+    """
+
+    source: str
+    out: Path
+    minutes: float
+    dtype: str
+
+
 class UntilProvider:
     """A local judge that is asked nothing more after a moment of the monotonic clock."""
 
@@ -83,17 +100,17 @@ def in_order(n_items: int) -> Iterator[tuple[Arm, range]]:
             yield arm, places
 
 
-def ask_all(items: Sequence[Item], *, source: str, out: Path, minutes: float, dtype: str = "int8") -> dict[Arm, Said]:
-    """All arms, as far as the time goes; what lies in the cache is not asked again."""
-    out.mkdir(parents=True, exist_ok=True)
-    cache = VerdictCache(out / "verdicts.sqlite")
-    until_s = time.monotonic() + 60 * minutes
-    model = LocalModel(source, dtype=dtype)
+def ask_all(items: Sequence[Item], order: Iterable[tuple[Arm, range]], *, how: Measurement) -> dict[Arm, Said]:
+    """What is in order, as far as the time goes; what lies in the cache is not asked again."""
+    how.out.mkdir(parents=True, exist_ok=True)
+    cache = VerdictCache(how.out / "verdicts.sqlite")
+    until_s = time.monotonic() + 60 * how.minutes
+    model = LocalModel(how.source, dtype=how.dtype)
     found: dict[Arm, Said] = {arm: {} for arm in ARMS}
 
     async def run() -> None:
         askers = {arm: _asker(arm, model, cache=cache, until_s=until_s) for arm in ARMS}
-        for arm, places in in_order(len(items)):
+        for arm, places in order:
             for place in places:
                 outcome = await askers[arm].ask(_prompt(items[place], arm))
                 if isinstance(outcome, Verdict):

@@ -17,7 +17,7 @@ from pathlib import Path
 from aqaa_eval.core.attempt import Estimate
 from aqaa_eval.metrics.agreement import Rated, estimate, pairwise_accuracy, quadratic_kappa, spearman
 from aqaa_eval.metrics.uncertainty import mean_estimate
-from tests.bench.agreement_arms import ARMS, Arm, Said, ask_all
+from tests.bench.agreement_arms import ARMS, Arm, Measurement, Said, ask_all, in_order
 from tests.bench.agreement_items import Item, load_items
 
 SOURCE = "qwen2.5-coder:1.5b-instruct"
@@ -104,6 +104,16 @@ def judged(items: Sequence[Item], said: Mapping[Arm, Said]) -> dict[str, Values]
     return columns
 
 
+def on_all(columns: Mapping[str, Values]) -> set[int]:
+    """Places that have a value in every column with values: arms that were cut short are compared on these."""
+    return set.intersection(*(set(values) for values in columns.values() if values))
+
+
+def restricted(columns: Mapping[str, Values], places: set[int]) -> dict[str, Values]:
+    """The columns on some items only."""
+    return {name: {n: values[n] for n in values if n in places} for name, values in columns.items()}
+
+
 def main() -> None:
     """Ask what is missing, and print."""
     parser = argparse.ArgumentParser(description="Agreement of a local judge with answers of known worth.")
@@ -113,13 +123,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/judge-agreement"))
     given = parser.parse_args()
     items = load_items()
-    said = ask_all(items, source=given.source, out=given.out, minutes=given.minutes, dtype=given.dtype)
+    how = Measurement(source=given.source, out=given.out, minutes=given.minutes, dtype=given.dtype)
+    said = ask_all(items, in_order(len(items)), how=how)
     columns = judged(items, said)
     print(f"hf:{given.source} in {given.dtype}, {len(items)} answers to {len({i.question for i in items})} questions\n")
     print("What is said counts (the content scale):\n")
     table(items, columns, keep=lambda item: item.scale == "content")
     print("The voice counts (the delivery scale; the words are the same in all three answers):\n")
     table(items, columns, keep=lambda item: item.scale == "delivery")
+    shared = on_all(columns)
+    if len(shared) < len(items):
+        print(f"What is said counts, on those of the {len(shared)} answers that all of these have:\n")
+        table(items, restricted(columns, shared), keep=lambda item: item.scale == "content")
     for arm in ARMS:
         n_missing = len(items) - len(said.get(arm, {}))
         if n_missing:
