@@ -94,10 +94,6 @@ def check_predictors(names: Sequence[str]) -> None:
     """
     for name in names:
         head = name.partition(":")[0]
-        if head == "nisqa":
-            raise UsageError(
-                "--speech-mos nisqa: its weights cannot be verified here; let VERSA compute it and give versa:FILE"
-            )
         if head not in PREDICTORS:
             raise UnknownName("MOS predictor", head, PREDICTORS)
         lacking = missing_of(PREDICTORS[head])
@@ -117,6 +113,8 @@ def _sound_judges(names: Sequence[str]) -> list[Judge]:
             made.append(build(Path(argument)))
         elif head == "acoustic":
             made.append(build(speaker=speaker_encoder()))
+        elif head == "nisqa":
+            predictors.append(build(Path(argument)))
         else:
             predictors.append(build(locate(head)) if PREDICTORS[head].weights else build())
     if predictors:

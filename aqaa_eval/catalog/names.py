@@ -202,6 +202,11 @@ PREDICTORS: Mapping[str, Entry] = {
         usage="--speech-mos plcmos",
         weights=("plcmos",),
     ),
+    "nisqa": Entry(
+        target="aqaa_eval.judges.nisqa:Nisqa",
+        about="quality of transmitted speech, 1 to 5; its weights are on GitHub only, and given by path",
+        usage="--speech-mos nisqa:/path/to/nisqa.tar",
+    ),
     "acoustic": Entry(
         target="aqaa_eval.judges.acoustic:AcousticJudge",
         about="rate, pitch, level, pauses, voice; the speaker's sameness if `aqaa-eval fetch resemblyzer` was done",

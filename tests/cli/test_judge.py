@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from aqaa_eval.core.audio import encode_audio
+from aqaa_eval.core.weights import is_present, locate
 from aqaa_eval.engine.load import load_run
+from aqaa_eval.judges.transcribers.guarded import GuardedTranscriber
 from aqaa_eval.tasks.suite import bundled_suite
 from aqaa_eval.testing.judge_server import Fault, JudgeScript, JudgeServer, hashed_grades
 from tests.engine.builders import tone
 
+EAR, SMALL = "whisper:base", "smollm2:135m-instruct"
 KEY = "sk-secret-of-the-test"
 Cli = Callable[..., Any]
 
@@ -121,3 +124,43 @@ def test_a_judge_that_drifted_is_told_and_stands_in_the_run(cli: Cli, model: str
 def _always(level: int, messages: Any, schema: Any) -> dict[str, Any]:
     verdict = hashed_grades(messages, schema)
     return {**verdict, "content": level} if "content" in verdict else verdict
+
+
+@pytest.mark.skipif(not is_present(EAR) or not is_present(SMALL), reason=f"needs: aqaa-eval fetch {EAR} {SMALL}")
+def test_any_judge_takes_over_a_stored_run_without_model_and_without_a_second_hearing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    asked = ["run", "--model", "fake:echo", "--suite", "gaming", "--limit", "1", "--asr", EAR, "--speech-mos", "none"]
+    assert cli(*asked, "--out", out, "--json").code == 0
+    heard = transcripts(out)
+    assert all(text for text, _ in heard)
+    monkeypatch.setattr(GuardedTranscriber, "transcribe", _must_not_be_asked)
+    few = [f"--judge-set={pair}" for pair in ("acoustics=false", "conversation=false")]
+    identities = []
+    with JudgeServer(JudgeScript()) as server:
+        for judge in (
+            ["checks"],
+            ["openai:m", "--base-url", server.base_url, *few, "--judge-set=anchors=false"],
+            [f"hf:{SMALL}", *few, "--judge-set=reason_tokens=0"],
+            [f"hf:{locate(SMALL)}", *few, "--judge-set=reason_tokens=0"],
+        ):
+            done = cli("score", out, "--judge", *judge, "--json")
+            assert done.code == 0, done.err
+            assert transcripts(out) == heard
+            [content] = {score.judge for a in load_run(out).attempts for score in a.scores if score.metric == "content"}
+            identities.append(content)
+    assert identities[0].startswith("checks@")
+    assert "openai:m/" in identities[1]
+    assert f"hf:{SMALL}@" in identities[2]
+    assert len(set(identities)) == 4
+
+
+def transcripts(folder: Path) -> list[tuple[str, str]]:
+    """What was heard in each answer, and by whom."""
+    turns = (turn for attempt in load_run(folder).attempts for turn in attempt.turns)
+    return [(turn.transcript.text, turn.transcript.asr) for turn in turns if turn.transcript is not None]
+
+
+def _must_not_be_asked(*_: object) -> None:
+    raise AssertionError("the answers were transcribed again")

@@ -126,8 +126,6 @@ def test_what_versa_did_not_write_is_refused_by_line(tmp_path: Path, text: str, 
 def test_names_after_speech_mos_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean distillmos"):
         check_predictors(["distilmos"])
-    with pytest.raises(UsageError, match="let VERSA compute it"):
-        check_predictors(["nisqa"])
     file = tmp_path / "result.txt"
     file.write_text('{"key": "a", "utmos": 4}\n')
     spec = RunSpec(model="fake:echo", speech_mos=(f"versa:{file}", "acoustic"))
