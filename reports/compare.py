@@ -100,11 +100,13 @@ class Comparison:
         names: of the runs, told apart where two have the same model.
         metric: what is compared.
         pairs: every later run against the first.
+        notes: what a reader must know of the measuring, such as a judge that drifted, each with the run's name.
     """
 
     names: tuple[str, ...]
     metric: str
     pairs: tuple[RunPair, ...]
+    notes: tuple[str, ...] = ()
 
 
 def compare(logs: Sequence[RunLog], *, metric: str = "mos", allowed: Sequence[str] = (), seed: int = 0) -> Comparison:
@@ -126,7 +128,9 @@ def compare(logs: Sequence[RunLog], *, metric: str = "mos", allowed: Sequence[st
         _pair(logs[0], other, place, metric=metric, allowed=allowed, seed=seed)
         for place, other in enumerate(logs[1:], 1)
     )
-    return Comparison(names=names_of(logs), metric=metric, pairs=pairs)
+    names = names_of(logs)
+    notes = tuple(f"{name}: {note}" for name, log in zip(names, logs, strict=True) for note in log.notes)
+    return Comparison(names=names, metric=metric, pairs=pairs, notes=notes)
 
 
 def names_of(logs: Sequence[RunLog]) -> tuple[str, ...]:

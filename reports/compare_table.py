@@ -22,9 +22,11 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """One table per run that is held against the first, and what changed most."""
+    """One table per run that is held against the first, and what changed most; last what to know of the measuring."""
     for pair in comparison.pairs:
         _print_pair(comparison, pair, console)
+    for note in comparison.notes:
+        console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _print_pair(comparison: Comparison, pair: RunPair, console: Console) -> None:

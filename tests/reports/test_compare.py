@@ -92,3 +92,13 @@ def test_the_table_and_the_json_hold_the_same_figures():
     assert "lost turn 1: says_number(4)" in text
     values = json.loads(json.dumps(comparison_json(found), allow_nan=False))
     assert values["pairs"][0]["suites"][0]["difference"]["value"] == 1.25
+
+
+def test_a_judge_that_drifted_in_one_run_is_told_by_the_runs_name():
+    drifted = replace(run({"a": 1.0}), notes=("anchors: DRIFT of openai:m [0.5]",))
+    found = compare([run({"a": 2.0}), drifted])
+    assert found.notes == (f"{found.names[1]}: anchors: DRIFT of openai:m [0.5]",)
+    console = Console(file=io.StringIO(), width=80)
+    print_comparison(found, console)
+    assert f"note: {found.notes[0]}" in console.file.getvalue()
+    assert comparison_json(found)["notes"] == found.notes

@@ -45,6 +45,13 @@ def test_the_page_has_a_row_per_suite_and_both_radars(runs: list[RunLog], page: 
     assert "reference:step7" in page
 
 
+def test_what_a_reader_must_know_of_a_runs_measuring_stands_there_and_goes_with_the_names(runs: list[RunLog]) -> None:
+    drifted = [runs[0], replace(runs[1], notes=("the judge <b>drifted</b>",))]
+    page = render_comparison(drifted, compare(drifted))
+    told = page[page.index('<div class="told">') : page.index("<table")]  # hidden while the names are
+    assert "reference:step7: the judge &lt;b&gt;drifted&lt;/b&gt;" in told
+
+
 def test_the_same_runs_give_the_same_bytes_and_another_seed_another_order(runs: list[RunLog], page: str) -> None:
     assert render_comparison(runs, compare(runs)) == page
     other = render_comparison(runs, compare(runs), CompareSettings(seed=1))
