@@ -85,11 +85,13 @@ class Clip:
         language: the language to force; None to detect it.
         languages: those that are likely, such as the suite's; another is detected only if it is clear. None are
             likelier than others if it is empty.
+        suite: id of the suite that the answer belongs to, for transcribers that are told a language per suite.
     """
 
     audio: Audio
     language: str | None = None
     languages: tuple[str, ...] = ()
+    suite: str = ""
 
 
 class Transcriber(Protocol):

@@ -59,9 +59,10 @@ class Listener:
         sample, attempt = spoken.sample, spoken.attempt
         assert attempt.response is not None
         assert attempt.response.audio is not None
-        # The language is not forced, not even where the item demands one: an answer in another would be hidden.
+        # The language is not forced here, not even where the item demands one: an answer in another would be hidden.
         likely = dict.fromkeys((sample.turns[attempt.index].answer_language, *self.languages.get(sample.suite, ())))
-        return Clip(audio=attempt.response.audio, languages=tuple(tag for tag in likely if tag))
+        tags = tuple(tag for tag in likely if tag)
+        return Clip(audio=attempt.response.audio, languages=tags, suite=sample.suite)
 
 
 def _found(transcript: Transcript, asked: str) -> Heard:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aqaa_eval.core.attempt import Transcript, Word
-from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.failure import Failure
 from aqaa_eval.core.protocols import Clip
 from aqaa_eval.judges.guards import describe_failure, speech_failure
+from aqaa_eval.judges.transcribers.language_choice import SUITE, parse_language_rule
 from aqaa_eval.judges.transcribers.recogniser import Decoding, Recogniser, Recording, SecondTry
 from aqaa_eval.judges.transcribers.speech_cut import SpeechCut, cut_silences
 from aqaa_eval.judges.transcribers.suspicion import Hypothesis, Suspicion, find_suspicion
@@ -23,7 +23,6 @@ from aqaa_eval.metrics.voice_activity import Segment, speech_s, speech_segments
 
 GATE_VERSION = "vad+2"
 SECOND_TEMPERATURE = 0.4
-SUITE, DETECT = "suite", "detect"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +41,14 @@ class GuardedTranscriber:
 
         Args:
             recogniser: asked only about clips with speech.
-            language: "suite" detects the language with those of the suite going first; "detect" detects it without
-                looking at the suite; a tag such as "en" forces it. A clip's own `language` goes before all.
+            language: how the language is found, see `parse_language_rule`. A clip's own `language` goes before all.
 
         Raises:
-            UsageError: the language is none of these.
+            UsageError: the language is no such rule.
         """
-        if language not in (SUITE, DETECT) and not 2 <= len(primary_tag(language)) <= 3:
-            raise UsageError(f"--asr-set language={language}: give suite, detect or a language tag such as en")
         self._recogniser = recogniser
         self._language = language
+        self._rule = parse_language_rule(language)
 
     @property
     def identity(self) -> str:
@@ -90,9 +87,8 @@ class GuardedTranscriber:
         return [found[index] for index in range(len(clips))]
 
     def _recording(self, clip: Clip, cut: SpeechCut) -> Recording:
-        language, likely = clip.language, clip.languages if self._language == SUITE else ()
-        if language is None and self._language not in (SUITE, DETECT):
-            language = self._language
+        language = clip.language or self._rule.forced(clip.suite)
+        likely = clip.languages if self._rule.of(clip.suite) == SUITE else ()
         return Recording(
             audio=cut.audio,
             language=primary_tag(language) if language else None,

@@ -19,7 +19,8 @@ from aqaa_eval.core.attempt import Word
 from aqaa_eval.core.audio import encode_audio
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.runspec import OptionValue
-from aqaa_eval.judges.transcribers.guarded import SUITE, GuardedTranscriber
+from aqaa_eval.judges.transcribers.guarded import GuardedTranscriber
+from aqaa_eval.judges.transcribers.language_choice import SUITE
 from aqaa_eval.judges.transcribers.recogniser import Decoding, Recording, SecondTry
 from aqaa_eval.metrics.normaliser import primary_tag
 

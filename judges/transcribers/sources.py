@@ -9,7 +9,7 @@ from pathlib import Path
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.runspec import OptionValue
 from aqaa_eval.core.weights import locate
-from aqaa_eval.judges.transcribers.guarded import SUITE
+from aqaa_eval.judges.transcribers.language_choice import SUITE
 
 SETTINGS = {
     "language": "suite (default: detected, the suite's languages first), detect, or a tag such as en to force it",

@@ -123,8 +123,21 @@ def test_the_language_is_suggested_detected_or_forced(sentence: Audio) -> None:
     assert (asked("detect", **suite).language, asked("detect", **suite).languages) == (None, ())
     assert asked("ja", **suite).language == "ja"
     assert asked("ja", language="fr").language == "fr"
-    with pytest.raises(UsageError, match="language=english"):
-        GuardedTranscriber(Scripted(GOOD), language="english")
+    for wrong in ("english", "gaming:english", ":en", "en,,ja"):
+        with pytest.raises(UsageError, match=f"language={wrong}"):
+            GuardedTranscriber(Scripted(GOOD), language=wrong)
+
+
+def test_a_language_can_be_forced_for_one_suite(sentence: Audio) -> None:
+    recogniser = Scripted(GOOD)
+    ear = GuardedTranscriber(recogniser, language="detect,singing:ja,gaming:suite")
+    likely = ("en", "zh-CN")
+    ear.transcribe(
+        [Clip(audio=sentence, languages=likely, suite=suite) for suite in ("singing", "gaming", "creativity")]
+    )
+    found = [(recording.language, recording.languages) for recording in recogniser.batches[0]]
+    assert found == [("ja", ()), (None, ("en", "zh")), (None, ())]
+    assert ear.identity == "scripted+vad+2+language=detect,singing:ja,gaming:suite"
 
 
 def test_the_language_rule_is_in_the_identity() -> None:
