@@ -21,6 +21,8 @@ from typing import Any
 _PRIVATE_PACKAGE = "_aqaa_eval_whisper_normalizers"
 _BRACKETS = "<[("
 _DIGIT = re.compile(r"\d")
+_WHOLE_NUMBER = re.compile(r"[02-9]|[1-9][0-9]{1,15}")
+"""What is written with digits already; but not 1, which is written out."""
 
 
 @cache
@@ -30,9 +32,11 @@ def english() -> Callable[[str], str]:
     Raises:
         ImportError: openai-whisper is not installed, or has no normaliser.
     """
-    whisper = _whispers()
+    whisper = load_whispers(_PRIVATE_PACKAGE)
     replacers = tuple((_literal_of(pattern), pattern, words) for pattern, words in whisper.replacers.items())
     whisper.standardize_numbers = _only_where_there_are_numbers(whisper.standardize_numbers)
+    parts = sys.modules[type(whisper).__module__]  # loaded for this place alone
+    parts.remove_symbols_and_diacritics = _by_table(parts.remove_symbols_and_diacritics)  # type: ignore[attr-defined]
 
     def fold(text: str) -> str:
         one = object.__new__(type(whisper))  # a cheap copy: several threads fold texts
@@ -65,13 +69,13 @@ def _that_may_match(text: str, replacers: tuple[tuple[str, str, str], ...]) -> d
 
 
 def _only_where_there_are_numbers(numbers: Any) -> Callable[[str], str]:
-    """Whisper's reading of numbers, for texts that have a digit or one of its words."""
+    """Whisper's reading of numbers, for texts that have one of its words, or digits that it would change."""
     # "and" alone changes nothing, and almost every answer has one; "and a half" goes by the half.
-    vocabulary = (numbers.words - {"and"}) | {"half"}
+    vocabulary = (numbers.words - {"and"}) | {"half", "st", "nd", "rd", "th", "s"}
 
     def standardize(text: str) -> str:
         words = text.split()
-        if vocabulary.isdisjoint(words) and not _DIGIT.search(text):
+        if vocabulary.isdisjoint(words) and (not _DIGIT.search(text) or all(map(_is_left_alone, words))):
             return " ".join(words)
         standardized: str = numbers(text)
         return standardized
@@ -79,18 +83,37 @@ def _only_where_there_are_numbers(numbers: Any) -> Callable[[str], str]:
     return standardize
 
 
-def _whispers() -> Any:
+def _is_left_alone(word: str) -> bool:
+    return not _DIGIT.search(word) or _WHOLE_NUMBER.fullmatch(word) is not None
+
+
+def _by_table(clean: Callable[..., str]) -> Callable[..., str]:
+    """Whisper's dropping of signs and accents; of ASCII, which has none to be taken apart, by a table."""
+    tables: dict[str, dict[int, str]] = {}
+
+    def cleaned(text: str, keep: str = "") -> str:
+        if not text.isascii():
+            return clean(text, keep=keep)
+        if keep not in tables:
+            tables[keep] = {code: clean(chr(code), keep=keep) for code in range(128)}
+        return text.translate(tables[keep])
+
+    return cleaned
+
+
+def load_whispers(package: str) -> Any:
+    """Whisper's own normaliser, in a module of that name that no one else has."""
     found = importlib.util.find_spec("whisper")  # finds the folder; does not run the package
     if found is None or not found.submodule_search_locations:
         raise ImportError("English text is normalised by openai-whisper, which is not installed: pip install it")
     folder = Path(found.submodule_search_locations[0]) / "normalizers"
     spec = importlib.util.spec_from_file_location(
-        _PRIVATE_PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        package, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     if spec is None or spec.loader is None:
         raise ImportError(f"openai-whisper has no normaliser in {folder}; install openai-whisper 20250625 or later")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[_PRIVATE_PACKAGE] = module
+    sys.modules[package] = module
     with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # its table is opened and not closed
         spec.loader.exec_module(module)
         return module.EnglishTextNormalizer()
