@@ -54,7 +54,7 @@ def normalise(text: str, *, language: str) -> str:
         folded = _simplifier()(folded)
     if primary in CHARACTER_LANGUAGES:
         return "".join(char for char in folded if _is_spoken(char))
-    return " ".join("".join(char if _is_spoken(char) else " " for char in folded).split())
+    return " ".join(folded.translate(_SPACED).split())
 
 
 def _tamed(text: str) -> str:
@@ -97,6 +97,17 @@ def _has_sound(word: str) -> bool:
 def _is_spoken(char: str) -> bool:
     """Letters, digits and the marks on them; not punctuation (P), symbols (S), spaces (Z) or control codes (C)."""
     return unicodedata.category(char)[0] in "LNM"
+
+
+class _Spaces(dict[int, int]):
+    """For `str.translate`: a space for every character that is not spoken."""
+
+    def __missing__(self, code: int) -> int:
+        self[code] = code if _is_spoken(chr(code)) else ord(" ")
+        return self[code]
+
+
+_SPACED = _Spaces()
 
 
 @cache
