@@ -74,11 +74,7 @@ class Audio:
 
     def as_stored(self) -> Audio:
         """The sound as it comes back from a 16-bit file. What is measured must be this: a resumed run reads it so."""
-        return self if self._is_as_stored else _of_pcm16(self.pcm16, self.sample_rate_hz)
-
-    @property
-    def _is_as_stored(self) -> bool:
-        return self.__dict__.get("_came_from_pcm16", False)
+        return self if "_came_from_pcm16" in self.__dict__ else _of_pcm16(self.pcm16, self.sample_rate_hz)
 
     @cached_property
     def content_hash(self) -> str:
