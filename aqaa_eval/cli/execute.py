@@ -83,6 +83,7 @@ def execute(
             executor: LocalExecutor[Work] = LocalExecutor()
             return drive(request, executor=executor, progress=progress)
     finally:
+        gc.unfreeze()  # an ablation runs several models in one process
         close_judge(tools.judge, quiet=quiet)
 
 
