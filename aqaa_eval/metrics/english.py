@@ -37,6 +37,7 @@ def english() -> Callable[[str], str]:
     whisper.standardize_numbers = _only_where_there_are_numbers(whisper.standardize_numbers)
     parts = sys.modules[type(whisper).__module__]  # loaded for this place alone
     parts.remove_symbols_and_diacritics = _by_table(parts.remove_symbols_and_diacritics)  # type: ignore[attr-defined]
+    parts.re = _Patterns()  # type: ignore[attr-defined]
 
     def fold(text: str) -> str:
         one = object.__new__(type(whisper))  # a cheap copy: several threads fold texts
@@ -46,6 +47,23 @@ def english() -> Callable[[str], str]:
         return folded
 
     return fold
+
+
+class _Patterns(dict[str, re.Pattern[str]]):
+    """Stands for the module `re`: its functions look every pattern up by type and flags, in as long as they match."""
+
+    def __missing__(self, pattern: str) -> re.Pattern[str]:
+        self[pattern] = re.compile(pattern)
+        return self[pattern]
+
+    def sub(self, pattern: str, new: str | Callable[[re.Match[str]], str], text: str) -> str:
+        return self[pattern].sub(new, text)
+
+    def match(self, pattern: str, text: str) -> re.Match[str] | None:
+        return self[pattern].match(text)
+
+    def split(self, pattern: str, text: str) -> list[str | Any]:
+        return self[pattern].split(text)
 
 
 def _literal_of(pattern: str) -> str:
