@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 DEMO_LIMIT ?= 2
 DEMO_OUT ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Hundreds of tests start the program: compiling it anew each time would take a fifth of a second of each.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: flite test-weights help demo test lint types unit weights browser mini mini-zh oracle judge-agreement bench bench-engine soak clean
 

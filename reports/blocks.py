@@ -16,6 +16,7 @@ from aqaa_eval.reports.body import body_of
 from aqaa_eval.reports.recordings import Recording
 from aqaa_eval.reports.view import ItemView, item_view
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -25,7 +26,7 @@ def safe_json(values: object) -> str:
     >>> safe_json({"a": "</script>"})
     '{"a":"\\u003c/script\\u003e"}'
     """
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _COMPACT.encode(values)
     for character, escape in _ESCAPES.items():  # a hundred times as fast as `str.translate`
         text = text.replace(character, escape)
     return text

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqaa_eval.core.attempt import Estimate
+from aqaa_eval.metrics.student import student_quantile
 from aqaa_eval.metrics.uncertainty import (
     CONFIDENCE,
     N_RESAMPLES,
@@ -87,10 +88,8 @@ def _interval(sums: Sequence[NDArray[np.float64]], *, seed: int, n_resamples: in
 
 def _expanded_tail(variances: NDArray[np.float64], n_clusters: Sequence[int]) -> float:
     """Share of resamples to cut at each end, given each suite's variance of the resampled ratio."""
-    from scipy.special import stdtrit
-
     n = np.asarray(n_clusters, np.float64)
     total = float(variances.sum())
     inflation = math.sqrt(float((variances * n / (n - 1)).sum()) / total) if total > 0 else 1.0
-    t = float(stdtrit(float((n - 1).sum()), 0.5 + CONFIDENCE / 2))
+    t = student_quantile(float((n - 1).sum()), 0.5 + CONFIDENCE / 2)
     return NormalDist().cdf(-t * inflation)

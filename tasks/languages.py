@@ -32,6 +32,6 @@ def guess_language(text: str) -> str:
     if script:
         return script
     units = normalise(text, language="").split()
-    counts = {language: sum(unit in small for unit in units) for language, small in _SETS.items()}
+    counts = {language: sum(map(small.__contains__, units)) for language, small in _SETS.items()}
     best, second = sorted(counts, key=lambda language: -counts[language])[:2]
     return best if counts[best] > counts[second] else ""

@@ -258,7 +258,7 @@ def _text(values: Mapping[str, object], name: str, prefix: str, *, default: str 
     value = values.get(name, default)
     if value is None:
         raise Fault(prefix + name, "is missing")
-    if not isinstance(value, str) or (is_blank(value) and default is None):
+    if not isinstance(value, str) or (default is None and is_blank(value)):
         raise Fault(prefix + name, f"must be a text, got {shown(value)}")
     refuse_controls(value, prefix + name)
     return value

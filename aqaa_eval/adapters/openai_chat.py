@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aqaa_eval.adapters import openai_endpoint, openai_request
 from aqaa_eval.adapters.answer_audio import DEFAULT_RATE_HZ
 from aqaa_eval.adapters.openai_client import Client, read_json
-from aqaa_eval.adapters.openai_endpoint import EndpointSettings, Meter, read_endpoint, told_as_ours
+from aqaa_eval.adapters.openai_endpoint import EndpointSettings, Meter, read_endpoint
 from aqaa_eval.adapters.openai_reply import Reply, StreamReader, events, read_reply
 from aqaa_eval.adapters.openai_request import RequestSettings, make_body
 from aqaa_eval.adapters.options import option, refuse_unknown
@@ -153,7 +153,7 @@ class OpenAIChatModel:
 
     def _attempt(self, body: dict[str, Any], meter: Meter) -> tuple[Reply, Timing]:
         start = time.perf_counter()
-        with told_as_ours(), self._client.posted(body, meter) as response:
+        with self._client.posted(body, meter) as response:
             if "event-stream" not in response.headers.get("content-type", ""):
                 reply = read_reply(read_json(response.iter_bytes(), meter), pcm_rate_hz=self._settings.pcm_rate_hz)
                 total_s = time.perf_counter() - start

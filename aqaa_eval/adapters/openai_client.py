@@ -1,15 +1,16 @@
-"""The official client over one endpoint, with every body read under limits."""
+"""The official client over one endpoint, or the short way to a server nearby; every body is read under limits."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aqaa_eval.adapters.openai_endpoint import Endpoint, EndpointSettings, Meter, told_as_ours
+from aqaa_eval.adapters.straight_http import Redirected, StraightClient, StreamedReply, is_plain
 from aqaa_eval.core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Client:
         """
         self.endpoint = Endpoint(settings)
         self._key = self.endpoint.api_key
+        url = settings.base_url
+        self._straight = StraightClient(url, key=self._key) if is_plain(url) else None
 
     @cached_property
     def _sdk(self) -> OpenAI:
@@ -42,17 +45,32 @@ class Client:
         return openai.OpenAI(api_key=self._key, base_url=self.endpoint.settings.base_url, max_retries=0)
 
     def open(self) -> None:
-        """Load the library: the first answer must not be timed with it."""
-        self._sdk  # noqa: B018
+        """Load the library if it is needed: the first answer must not be timed with it."""
+        if self._straight is None:
+            self._sdk  # noqa: B018
 
     @contextmanager
-    def posted(self, body: Mapping[str, Any], meter: Meter) -> Iterator[Any]:
-        """Post a chat request; gives the response with its body unread."""
+    def posted(self, body: Mapping[str, Any], meter: Meter) -> Iterator[StreamedReply]:
+        """Post a chat request; gives the reply with its body unread.
+
+        Raises:
+            Retryable, ModelTimeout, ModelError: there is none.
+        """
+        if self._straight is not None:
+            try:
+                with self._straight.posted(body, meter) as reply:
+                    yield reply
+                return
+            except Redirected:
+                self._straight = None
+        with told_as_ours(), self._posted_by_sdk(body, meter) as response:
+            yield response
+
+    def _posted_by_sdk(self, body: Mapping[str, Any], meter: Meter) -> AbstractContextManager[Any]:
         # As `extra_body`, because servers know fields that the client's types do not.
         extra = {name: value for name, value in body.items() if name not in ("model", "messages")}
         create = self._sdk.chat.completions.with_streaming_response.create
-        with create(model=body["model"], messages=body["messages"], extra_body=extra, timeout=meter.left_s) as response:
-            yield response
+        return create(model=body["model"], messages=body["messages"], extra_body=extra, timeout=meter.left_s)
 
     def chat(self, body: Mapping[str, Any]) -> Any:
         """The whole reply to a chat request, as JSON.
@@ -62,7 +80,7 @@ class Client:
         """
 
         def attempt(meter: Meter) -> Any:
-            with told_as_ours(), self.posted(body, meter) as response:
+            with self.posted(body, meter) as response:
                 return read_json(response.iter_bytes(), meter)
 
         return self.endpoint.ask(attempt)

@@ -7,6 +7,7 @@ model: two models under one address share it.
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import random
@@ -320,10 +321,30 @@ def told_as_ours() -> Iterator[None]:
         raise ModelError(f"the server's reply cannot be read: {error.message}") from error
 
 
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Exception:
+    """What a reply with a status of 400 or more means, in the words of the client library.
+
+    >>> str(refusal(404, {}, b'{"error": {"message": "no such model", "code": "gone"}}'))
+    'the server answers 404 gone: Error code: 404 - no such model'
+    """
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    error = told.get("error", told) if isinstance(told, Mapping) else None
+    error = error if isinstance(error, Mapping) else {}
+    message = error.get("message")
+    said = f" - {message}" if isinstance(message, str) and message else ""
+    return _refused(status, headers, str(error.get("code") or error.get("type") or ""), f"Error code: {status}{said}")
+
+
 def _refusal(error: Any) -> Exception:
-    code = error.code or error.type or ""
-    message = f"the server answers {error.status_code}{f' {code}' if code else ''}: {error.message}"
-    may_retry = error.response.headers.get("x-should-retry") != "false"
-    if error.status_code in BUSY and code != "insufficient_quota" and may_retry:
-        return Retryable(message, wait_s=retry_after_s(error.response.headers))
+    return _refused(error.status_code, error.response.headers, error.code or error.type or "", error.message)
+
+
+def _refused(status: int, headers: Mapping[str, str], code: str, told: str) -> Exception:
+    message = f"the server answers {status}{f' {code}' if code else ''}: {told}"
+    may_retry = headers.get("x-should-retry") != "false"
+    if status in BUSY and code != "insufficient_quota" and may_retry:
+        return Retryable(message, wait_s=retry_after_s(headers))
     return ModelError(message)

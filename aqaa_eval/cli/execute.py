@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -76,11 +77,13 @@ def execute(
         only_stored=model is None,
     )
     stages = ("generate", "transcribe", "judge") if tools.transcriber else ("generate", "judge")
+    gc.freeze()  # the questions stay to the end: a long run would look through them again and again
     try:
         with RunProgress(quiet=quiet, stages=stages, spent=lambda: getattr(tools.judge, "spent", "")) as progress:
             executor: LocalExecutor[Work] = LocalExecutor()
             return drive(request, executor=executor, progress=progress)
     finally:
+        gc.unfreeze()  # an ablation runs several models in one process
         close_judge(tools.judge, quiet=quiet)
 
 

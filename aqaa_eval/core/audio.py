@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from aqaa_eval.core.container import SUFFIX_OF, container_of
 from aqaa_eval.core.errors import AudioError
 from aqaa_eval.core.plain_file import read_plain
+from aqaa_eval.core.plain_wav import PlainWav, read_plain_wav
 from aqaa_eval.core.whole import refuse_damaged
 
 if TYPE_CHECKING:
@@ -73,15 +74,13 @@ class Audio:
 
     def as_stored(self) -> Audio:
         """The sound as it comes back from a 16-bit file. What is measured must be this: a resumed run reads it so."""
-        stored = Audio(samples=self.pcm16.astype(np.float32) / np.float32(32768.0), sample_rate_hz=self.sample_rate_hz)
-        stored.__dict__["pcm16"] = self.pcm16  # known already; rounding twice changes nothing
-        return stored
+        return self if "_came_from_pcm16" in self.__dict__ else _of_pcm16(self.pcm16, self.sample_rate_hz)
 
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of sample rate and 16-bit samples: equal sound, equal name."""
         digest = hashlib.sha256(f"pcm16:{self.sample_rate_hz}:".encode())
-        digest.update(self.pcm16.tobytes())
+        digest.update(np.ascontiguousarray(self.pcm16).data)
         return digest.hexdigest()
 
     def resampled(self, sample_rate_hz: int) -> Audio:
@@ -156,9 +155,26 @@ def read_audio(
     encoded = source if isinstance(source, bytes) else _read_bytes(Path(source), label)
     if not encoded:
         raise AudioError(f"{label}: the file is empty (0 bytes)")
+    if (plain := read_plain_wav(encoded)) is not None:
+        return _from_plain_wav(plain, label, max_duration_s, cut_after_s)
     refuse_damaged(encoded, label)
     samples, sample_rate_hz = _decode(encoded, label, max_duration_s, cut_after_s)
     return from_samples(samples, sample_rate_hz=sample_rate_hz, name=label)
+
+
+def _from_plain_wav(plain: PlainWav, label: str, max_duration_s: float, cut_after_s: float | None) -> Audio:
+    _refuse_rate(plain.sample_rate_hz, label)
+    limit_s = max_duration_s if cut_after_s is None else cut_after_s
+    n_wanted = _n_wanted(len(plain.pcm16), plain.sample_rate_hz, label, limit_s, is_cut=cut_after_s is not None)
+    return _of_pcm16(plain.pcm16[:n_wanted].copy(), plain.sample_rate_hz)  # not a view: that would keep the whole file
+
+
+def _of_pcm16(pcm16: NDArray[np.int16], sample_rate_hz: int) -> Audio:
+    """The sound of 16-bit samples, which it keeps: rounding twice would change nothing."""
+    samples = np.multiply(pcm16, np.float32(1 / 32768), dtype=np.float32)
+    audio = Audio(samples=samples, sample_rate_hz=sample_rate_hz)
+    audio.__dict__["pcm16"], audio.__dict__["_came_from_pcm16"] = pcm16, True
+    return audio
 
 
 def encode_audio(audio: Audio, *, container: str = "FLAC") -> bytes:
@@ -223,11 +239,7 @@ def _mono(file: SoundFile, label: str, limit_s: float, *, is_cut: bool) -> NDArr
         raise AudioError(f"{label}: {file.channels} channels, at most {MAX_CHANNELS} are read; write it again as mono")
     if n_promised >= _UNKNOWN_FRAMES:  # an encoder that wrote to a pipe; libsndfile cannot read to an unknown end
         raise AudioError(f"{label}: does not say how long it is; write it to a file again, not to a pipe")
-    n_wanted = min(n_promised, int(limit_s * rate_hz))
-    if n_promised > n_wanted and not is_cut:
-        raise AudioError(f"{label}: {n_promised / rate_hz:.0f} s is longer than the limit of {limit_s:.0f} s")
-    if n_wanted > MAX_SAMPLES:
-        raise AudioError(f"{label}: {n_wanted} samples, at most {MAX_SAMPLES} are read; resample it to 48 kHz")
+    n_wanted = _n_wanted(n_promised, rate_hz, label, limit_s, is_cut=is_cut)
     blocks = [np.zeros(0, np.float32)]
     n_read, n_block = 0, max(1, _BLOCK_VALUES // file.channels)
     while n_read < n_wanted:
@@ -237,6 +249,16 @@ def _mono(file: SoundFile, label: str, limit_s: float, *, is_cut: bool) -> NDArr
         blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
         n_read += len(block)
     return blocks[-1] if len(blocks) == 2 else np.concatenate(blocks)
+
+
+def _n_wanted(n_promised: int, rate_hz: int, label: str, limit_s: float, *, is_cut: bool) -> int:
+    """Frames to be read of a recording that has so many; refuses one that is too long."""
+    n_wanted = min(n_promised, int(limit_s * rate_hz))
+    if n_promised > n_wanted and not is_cut:
+        raise AudioError(f"{label}: {n_promised / rate_hz:.0f} s is longer than the limit of {limit_s:.0f} s")
+    if n_wanted > MAX_SAMPLES:
+        raise AudioError(f"{label}: {n_wanted} samples, at most {MAX_SAMPLES} are read; resample it to 48 kHz")
+    return n_wanted
 
 
 def _refuse_rate(sample_rate_hz: int, label: str) -> None:

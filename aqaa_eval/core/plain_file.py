@@ -38,8 +38,10 @@ def read_plain(path: Path, *, max_bytes: int) -> bytes:
             raise OSError(errno.EINVAL, f"not a regular file but {kind}")
         if status.st_size > max_bytes:
             raise OSError(errno.EFBIG, f"{status.st_size} bytes, at most {max_bytes} are read")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(status.st_size)  # of max_bytes, that much would be set aside first
+        encoded = os.read(handle, status.st_size)  # of max_bytes, that much would be set aside first
+        while len(encoded) < status.st_size and (more := os.read(handle, status.st_size - len(encoded))):
+            encoded += more
+        return encoded
     finally:
         os.close(handle)
 

@@ -53,6 +53,8 @@ def load_yaml(text: str) -> Any:
         raise YamlError(f"not readable as YAML: {problem}", line=mark.line + 1 if mark else 1) from error
     except (ValueError, RecursionError) as error:
         raise YamlError(f"not readable as YAML: {error}; write it in quotes", line=1) from error
+    except (LookupError, AttributeError, TypeError) as error:  # PyYAML on `!!int` before nothing, `!!bool maybe`
+        raise YamlError("not readable as YAML: a value is none of the kind that its tag says", line=1) from error
 
 
 def _refuse_tricks(text: str, loader: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -53,9 +54,14 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+@cache
+def _to_json(kind: Any) -> Callable[[object], bytes]:
+    return _adapter(kind).serializer.to_json  # `dump_json` hands on twelve settings of which none is wanted
+
+
 def encode(value: object, kind: Any) -> bytes:
     """A record as JSON bytes."""
-    return _adapter(kind).dump_json(value)
+    return _to_json(kind)(value)
 
 
 def decode(body: bytes, kind: Any) -> Any:

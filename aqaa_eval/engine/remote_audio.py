@@ -79,7 +79,7 @@ class RemoteAudioStore(AudioStore):
         """Nothing waits: what an object store has taken is kept."""
         self._unsafe = []
 
-    def _write(self, name: str, encoded: bytes) -> Path:
+    def _write(self, name: str, encoded: bytes) -> str:
         place = self._remote(name)
         try:
             if self._size(place) != len(encoded):
@@ -87,7 +87,7 @@ class RemoteAudioStore(AudioStore):
         except OSError as error:
             raise DataError(f"{self._url}/{name}: cannot be written ({error}); give the same command again") from error
         self._known.add(name)
-        return Path(name)
+        return name
 
     def _size(self, place: str) -> Any:
         try:

@@ -172,6 +172,8 @@ def makers_of(model: str, asr: str, judge: str) -> dict[str, str]:
 def resume_job(job: Job, store: Store, makers: Mapping[str, str]) -> Work:
     """What is stored of a job. A turn that broke is asked again, and with it all that rests on it."""
     records = store.of_job(job.sample.suite, job.sample.id, job.repeat)
+    if not records:
+        return Work(job=job, stored={})
     stored = {(r.step, r.turn): decode(r.body, KINDS[r.step]) for r in records if r.maker == makers[r.step]}
     return Work(job=job, stored=_without_breaks(stored))
 

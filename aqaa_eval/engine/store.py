@@ -6,7 +6,8 @@ of what made it. So a run goes on where it stopped, and a new judge adds records
 What is durable when: before records are committed, the sound that they name is synced (`AudioStore.sync`: every new
 file, then the folder). Commits use `synchronous=FULL` on a write-ahead log, so that each one is synced before it
 returns. Only then is progress told. After a kill or a power cut the run goes on from the last commit; what was asked
-since then, at most what was in flight, is asked again.
+since then is asked again: what is under way, and the answers of the last hundredths of a second, which wait for others
+to be committed with them (`executors.local`).
 
 Disks forget, too: every record carries a checksum of its key and body. A damaged one is never read as if it were good:
 a reader says so, and a run removes it and makes it anew.

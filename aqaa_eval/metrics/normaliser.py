@@ -3,20 +3,16 @@
 English goes through Whisper's own normaliser (numbers to digits, British to American spelling, contractions spelled
 out, fillers dropped), as published Whisper error rates do. Chinese is folded to simplified characters, Japanese to
 NFKC; both are compared by characters, because they write no spaces. All else is lower-cased and loses its punctuation.
-
-Whisper's normaliser is pure Python, but `import whisper` brings torch along. So the sub-package is loaded from its
-folder alone, and text can be compared in a tenth of a second without torch.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import unicodedata
 import warnings
 from collections.abc import Callable
 from functools import cache, lru_cache
-from pathlib import Path
+
+from aqaa_eval.metrics.english import english
 
 NORMALISER_VERSION = "2"
 """Raised whenever any text could come out differently; runs with different versions are not comparable.
@@ -28,7 +24,6 @@ CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "my"})
 """Languages written without spaces between words: error rates count characters."""
 
 _CHINESE = frozenset({"zh", "yue"})
-_PRIVATE_PACKAGE = "_aqaa_eval_whisper_normalizers"
 
 _BRACKETS, _MAX_BRACKETS = "<[(", 1_000
 
@@ -53,13 +48,13 @@ def normalise(text: str, *, language: str) -> str:
     primary = primary_tag(language)
     if primary == "en":
         # Whisper's normaliser lets lone dots and signs through ("..." becomes ".."): they are no words.
-        return " ".join(word for word in _english()(_tamed(text)).split() if any(_is_spoken(char) for char in word))
+        return " ".join(word for word in english()(_tamed(text)).split() if _has_sound(word))
     folded = unicodedata.normalize("NFKC", text).lower()
     if primary in _CHINESE:
         folded = _simplifier()(folded)
     if primary in CHARACTER_LANGUAGES:
         return "".join(char for char in folded if _is_spoken(char))
-    return " ".join("".join(char if _is_spoken(char) else " " for char in folded).split())
+    return " ".join(folded.translate(_SPACED).split())
 
 
 def _tamed(text: str) -> str:
@@ -95,28 +90,24 @@ def primary_tag(language: str) -> str:
     return language.replace("_", "-").split("-", 1)[0].lower()
 
 
+def _has_sound(word: str) -> bool:
+    return word.isalnum() or any(map(_is_spoken, word))
+
+
 def _is_spoken(char: str) -> bool:
     """Letters, digits and the marks on them; not punctuation (P), symbols (S), spaces (Z) or control codes (C)."""
     return unicodedata.category(char)[0] in "LNM"
 
 
-@cache
-def _english() -> Callable[[str], str]:
-    found = importlib.util.find_spec("whisper")  # finds the folder; does not run the package
-    if found is None or not found.submodule_search_locations:
-        raise ImportError("English text is normalised by openai-whisper, which is not installed: pip install it")
-    folder = Path(found.submodule_search_locations[0]) / "normalizers"
-    spec = importlib.util.spec_from_file_location(
-        _PRIVATE_PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    if spec is None or spec.loader is None:
-        raise ImportError(f"openai-whisper has no normaliser in {folder}; install openai-whisper 20250625 or later")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[_PRIVATE_PACKAGE] = module
-    with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # its table is opened and not closed
-        spec.loader.exec_module(module)
-        normaliser: Callable[[str], str] = module.EnglishTextNormalizer()
-    return normaliser
+class _Spaces(dict[int, int]):
+    """For `str.translate`: a space for every character that is not spoken."""
+
+    def __missing__(self, code: int) -> int:
+        self[code] = code if _is_spoken(chr(code)) else ord(" ")
+        return self[code]
+
+
+_SPACED = _Spaces()
 
 
 @cache

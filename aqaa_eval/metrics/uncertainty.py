@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqaa_eval.core.attempt import Estimate
+from aqaa_eval.metrics.student import student_quantile
 
 CONFIDENCE = 0.95
 N_RESAMPLES = 2000
@@ -223,7 +224,5 @@ def _drawn_sums(counts: NDArray[np.uint16], values: NDArray[np.float64]) -> NDAr
 
 def expanded_tail(n_clusters: int) -> float:
     """Share of resamples to cut at each end: 0.025 for many conversations, less for few."""
-    from scipy.special import stdtrit
-
-    t = float(stdtrit(n_clusters - 1, 0.5 + CONFIDENCE / 2))
+    t = student_quantile(n_clusters - 1, 0.5 + CONFIDENCE / 2)
     return NormalDist().cdf(-t * math.sqrt(n_clusters / (n_clusters - 1)))

@@ -1,12 +1,14 @@
-"""What the engine costs: `python -m tests.bench.bench_engine [--long]`, to runs/bench/engine.json and a Markdown table.
+"""What the engine costs: `python -m tests.bench.bench_engine [--long] [PART ...]`, into runs/bench/engine.json.
 
 CPU seconds are those of whole `aqaa-eval` processes, report included, and do not depend much on what else the machine
-does; wall seconds do. `--long` adds 100,000 samples, some minutes.
+does; wall seconds do. Start-up has rows of its own; what a sample costs is told with it and without. Without parts all
+are measured; a part keeps the other parts' figures of before. `--long` adds 100,000 samples, some minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import signal
@@ -23,6 +25,7 @@ from aqaa_eval.adapters import fake
 from aqaa_eval.core.attempt import Attempt, Query, Response, Score, Transcript
 from aqaa_eval.core.protocols import Clip
 from aqaa_eval.testing.completion import completion
+from aqaa_eval.testing.judge_server import JudgeScript, JudgeServer
 from aqaa_eval.testing.server import Reply, Request, ScriptedServer, json_reply
 from tests.bench.harness import COMMAND, PLAIN, Cost, cost_of, write_suite
 from tests.engine.builders import CountingTranscriber, LengthJudge, ToneSuite, drive, request
@@ -88,29 +91,33 @@ def start_up(here: Path) -> Iterator[Figure]:
     )
     for name, arguments, target in rows:
         costs = [cost_of(arguments(number)) for number in range(6)][1:]
-        yield Figure(name=f"{name}, CPU", value=min(cost.cpu_s for cost in costs), unit="s", target=target)
-        yield Figure(name=f"{name}, wall", value=statistics.median(cost.wall_s for cost in costs), unit="s")
+        yield Figure(name=f"{name}, wall", value=statistics.median(c.wall_s for c in costs), unit="s", target=target)
+        yield Figure(name=f"{name}, CPU", value=min(cost.cpu_s for cost in costs), unit="s")
 
 
 def written(here: Path, sizes: Sequence[int]) -> Iterator[Figure]:
     """A model without latency and written questions: what a sample costs, and whether it costs more among many."""
-    costs: dict[int, Cost] = {}
-    for n in (1, *sizes):
+    alone = min((cost_of(asked("fake:echo", text_suite(here, 1), here / f"text1-{n}")) for n in range(3)), key=_cpu)
+    marginal_ms: dict[int, float] = {}
+    for n in sizes:
         out = here / f"text{n}"
-        costs[n] = cost_of(asked("fake:echo", text_suite(here, n), out))
-        if n == 1:
-            continue
-        cost, name = costs[n], f"{n:,} written questions"
+        cost, name = cost_of(asked("fake:echo", text_suite(here, n), out)), f"{n:,} written questions"
+        marginal_ms[n] = (cost.cpu_s - alone.cpu_s) / n * 1e3
         n_bytes = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-        yield Figure(name=f"{name}: CPU per sample", value=cost.cpu_s / n * 1e3, unit="ms", target=0.4)
-        marginal_ms = (cost.cpu_s - costs[1].cpu_s) / n * 1e3
-        yield Figure(name=f"{name}: CPU per sample, start-up left out", value=marginal_ms, unit="ms")
+        yield Figure(name=f"{name}: CPU per sample", value=marginal_ms[n], unit="ms", target=0.4)
+        yield Figure(name=f"{name}: CPU per sample with start-up", value=cost.cpu_s / n * 1e3, unit="ms")
         yield Figure(name=f"{name}: samples/s of wall time", value=n / cost.wall_s, unit="/s")
         yield Figure(name=f"{name}: peak memory", value=cost.peak_mib, unit="MiB", target=130 + n * 5 / 1024)
         yield Figure(name=f"{name}: written per sample", value=n_bytes / n / 1024, unit="KiB")
-    first, last = min(sizes), max(sizes)
-    growth = (costs[last].cpu_s - costs[1].cpu_s) / last / ((costs[first].cpu_s - costs[1].cpu_s) / first)
-    yield Figure(name=f"cost per sample at {last:,} over that at {first:,}", value=growth, unit="", target=1.1)
+        if n > min(sizes):
+            growth = marginal_ms[n] / marginal_ms[min(sizes)]
+            yield Figure(
+                name=f"cost per sample at {n:,} over that at {min(sizes):,}", value=growth, unit="", target=1.1
+            )
+
+
+def _cpu(cost: Cost) -> float:
+    return cost.cpu_s
 
 
 def spoken(here: Path, *, n_few: int = 300, n_many: int = 1000) -> Iterator[Figure]:
@@ -191,49 +198,110 @@ def served(here: Path, *, n_few: int = 320, n_many: int = 1920) -> Iterator[Figu
 
 
 def waste(here: Path, *, n_samples: int = 640) -> Iterator[Figure]:
-    """Requests that are made again after a kill half way; at most what was in flight."""
-    with loopback() as (server, n_requests):
+    """Requests that are made again after a kill half way; at most what was in flight, at the model and at the judge.
+
+    A conversation is judged by two verdicts, which are asked for at once.
+    """
+    with loopback() as (server, _), JudgeServer(JudgeScript(latency_s=STAGE_S)) as judge:
         suite = text_suite(here, n_samples)
-        model = ["--base-url", server.base_url, "--set", f"concurrency={CONCURRENCY}"]
-        command = [COMMAND, *asked("openai:m", suite, here / "killed", *model)]
+        n_asked, n_judged = _whole_run(here, suite, server, judge)
+        n_before = server.n_requests + judge.n_requests
+        command = [COMMAND, *_judged(suite, here / "killed", server, judge)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while n_requests() < n_samples // 2 and process.poll() is None:
+        while server.n_requests + judge.n_requests - n_before < (n_asked + n_judged) // 2 and process.poll() is None:
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         cost_of(command[1:])
-        n_again = n_requests() - n_samples
+        n_again = server.n_requests + judge.n_requests - n_before - n_asked - n_judged
     yield Figure(
-        name=f"kill -9 half way, {CONCURRENCY} in flight: requests made again",
+        name=f"kill -9 half way, {CONCURRENCY} in flight at the model, {2 * CONCURRENCY} at the judge: requests again",
         value=n_again,
         unit="",
-        target=CONCURRENCY,
+        target=3 * CONCURRENCY,
     )
 
 
-def measure(*, is_long: bool) -> list[Figure]:
-    """All figures; each is told as soon as it is there."""
-    sizes = (1_000, 20_000, 100_000) if is_long else (1_000, 20_000)
-    figures: list[Figure] = []
+def _judged(suite: Path, out: Path, server: ScriptedServer, judge: ScriptedServer) -> list[str]:
+    """Arguments of a run that is judged by a language model, too."""
+    places = ["--base-url", server.base_url, "--judge", "openai:j", "--judge-url", judge.base_url]
+    width = ["--set", f"concurrency={CONCURRENCY}", "--judge-set", f"concurrency={CONCURRENCY}"]
+    return asked("openai:m", suite, out, *places, *width, "--judge-set", "acoustics=false")
+
+
+def _whole_run(here: Path, suite: Path, server: ScriptedServer, judge: ScriptedServer) -> tuple[int, int]:
+    """How many requests a run makes that nothing happens to: to the model, and to the judge."""
+    cost_of(_judged(suite, here / "whole", server, judge))
+    return server.n_requests, judge.n_requests
+
+
+def reports(here: Path) -> Iterator[Figure]:
+    """The page of 10,000 conversations, and a leaderboard of three such runs."""
+    suite, folders = text_suite(here, 10_000), [here / f"board{number}" for number in range(3)]
+    for number, folder in enumerate(folders):
+        cost_of(asked("fake:echo", suite, folder, "--seed", str(number)))
+    page = cost_of(["report", str(folders[0])])
+    yield Figure(name="report of 10,000 conversations, wall", value=page.wall_s, unit="s", target=20.0)
+    named = [f"model{number}={folder}" for number, folder in enumerate(folders)]
+    board = cost_of(["leaderboard", "build", *named, "--out", str(here / "site")])
+    yield Figure(name="leaderboard of three runs of 10,000 conversations, wall", value=board.wall_s, unit="s")
+
+
+def clusters(here: Path, *, n_samples: int = 40) -> Iterator[Figure]:
+    """Ray against one process, two workers each, with a model that takes 200 ms; nothing where Ray is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        return
+    suite = str(write_suite(here / "ray", n_samples=n_samples))
+    run = ["run", "--model", "fake:slow", "--set", "delay_s=0.2", "--suite", suite, *PLAIN, "--out"]
+    local = cost_of([*run, str(here / "on-one")])
+    two = ["--generate", "cpus=0.5,workers=2,batch=1", "--judging", "cpus=0.25,workers=1"]
+    ray = cost_of([*run, str(here / "on-ray"), "--executor", "ray", *two])
+    yield Figure(name=f"{n_samples} answers of 200 ms, one process, one at a time: wall", value=local.wall_s, unit="s")
+    yield Figure(
+        name=f"{n_samples} answers of 200 ms, Ray, two workers, cluster start-up: wall", value=ray.wall_s, unit="s"
+    )
+
+
+PARTS = ("start_up", "overlap", "served", "waste", "spoken", "written", "reports", "clusters")
+
+
+def measure(parts: Sequence[str], *, is_long: bool) -> dict[str, list[Figure]]:
+    """The figures of the parts; each is told as soon as it is there."""
+    sizes = (1_000, 10_000, 20_000, 100_000) if is_long else (1_000, 10_000, 20_000)
+    measures: dict[str, Callable[[Path], Iterator[Figure]]] = {
+        "start_up": start_up,
+        "overlap": overlap,
+        "served": served,
+        "waste": waste,
+        "spoken": spoken,
+        "written": lambda place: written(place, sizes),
+        "reports": reports,
+        "clusters": clusters,
+    }
+    found: dict[str, list[Figure]] = {}
     print("| engine | measured | target | |\n|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as root:
-        here = Path(root)
-        for part in (start_up, overlap, served, waste, spoken, lambda place: written(place, sizes)):
-            for figure in part(here):
-                figures.append(figure)
+    for part in parts:
+        found[part] = []
+        with tempfile.TemporaryDirectory() as root:
+            for figure in measures[part](Path(root)):
+                found[part].append(figure)
                 print(figure.row, flush=True)
-    return figures
+    return found
 
 
-def main(*, is_long: bool = False) -> None:
+def main(parts: Sequence[str] = PARTS, *, is_long: bool = False) -> None:
     """Measure, print the table and keep the figures."""
-    figures = measure(is_long=is_long)
+    found = measure(parts, is_long=is_long)
+    kept = json.loads(OUT.read_text()) if OUT.is_file() else {}
+    told = {part: [{**asdict(one), "verdict": one.verdict} for one in figures] for part, figures in found.items()}
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps([{**asdict(figure), "verdict": figure.verdict} for figure in figures], indent=1) + "\n")
+    OUT.write_text(json.dumps(kept | told, indent=1) + "\n")
     print(f"\nFigures: {OUT}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--long", action="store_true", help="with 100,000 samples")
-    main(is_long=parser.parse_args().long)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all if none is named")
+    given = parser.parse_args()
+    main(given.parts or PARTS, is_long=given.long)

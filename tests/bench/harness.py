@@ -18,6 +18,8 @@ from aqaa_eval.judges.guards import answer_failure
 from aqaa_eval.metrics.uncertainty import mean_estimate
 from aqaa_eval.tasks.suite import BUNDLED, bundled_suite
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""As users have it: a program that is compiled anew at each start says nothing of ours."""
 COMMAND = str(Path(sys.executable).with_name("aqaa-eval"))
 PLAIN = ("--asr", "none", "--speech-mos", "none", "--quiet")
 
@@ -40,7 +42,7 @@ def cost_of(arguments: list[str], *, may_fail: bool = False, log: Path = Path(os
     """
     began = time.perf_counter()
     with log.open("wb") as told:
-        process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=told)
+        process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=told, env=ENVIRONMENT)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode and not may_fail:

@@ -146,13 +146,13 @@ def watched(moments: Moments) -> Iterator[None]:
         opened(store, path, read_only=read_only)
         store._db.set_progress_handler(moments.pass_one, 200)
 
-    def write_watched(store: audio_store.AudioStore, name: str, encoded: bytes) -> Path:
+    def write_watched(store: audio_store.AudioStore, name: str, encoded: bytes) -> str:
         moments.pass_one()
         return write(store, name, encoded)
 
-    def sync_watched(path: Path) -> None:
+    def sync_watched(path: str, handle: int) -> None:
         moments.pass_one()
-        sync(path)
+        sync(path, handle)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "__init__", open_watched)

@@ -61,8 +61,7 @@ def test_a_full_disk_is_told_and_what_was_done_is_kept(
     RunFolder(site.run).create()
     with monkeypatch.context() as patch:
         if what == "write":
-            full = Filling(Path.write_bytes, n_free=n_free)
-            patch.setattr(Path, "write_bytes", lambda path, encoded: full(path, encoded))
+            patch.setattr("aqaa_eval.engine.audio_store.os.write", Filling(os.write, n_free=n_free))
         else:
             patch.setattr("aqaa_eval.engine.audio_store.os.fsync", Filling(os.fsync, n_free=1 + n_free))
         with pytest.raises(DataError, match=r"cannot write \(No space left on device\); free the disk"):

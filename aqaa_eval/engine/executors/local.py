@@ -20,14 +20,14 @@ from aqaa_eval.core.protocols import Stage
 from aqaa_eval.engine.executors.channel import Channel, Room
 
 JobT = TypeVar("JobT")
-DEPTH = 32
+DEPTH = 128
 """Jobs that may wait before each stage, and outcomes that are enough for a commit."""
 ROOM_BYTES = 256 * 2**20
 """Sound that jobs in flight may hold."""
 PATIENCE_S = 0.005
 """How long an outcome waits for others to be committed with it: a commit costs more than a fast job."""
-TAKEN_AT_ONCE = 16
-FLUSH_S = 0.002
+TAKEN_AT_ONCE = 64
+FLUSH_S = 0.02
 """Outcomes of a fast stage are handed on together, but not later than this."""
 
 

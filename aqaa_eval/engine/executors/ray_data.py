@@ -73,7 +73,7 @@ def connected(settings: ClusterSettings) -> Iterator[None]:
         raise MissingWeights("--executor ray needs Ray: pip install 'aqaa-eval[ray]', on every node") from error
     try:
         ray.init(
-            address=settings.address or None,
+            address=settings.address or "local",  # without one Ray looks for a cluster that may have died
             include_dashboard=None if settings.address else False,
             log_to_driver=False,
             logging_level=logging.WARNING,
