@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
@@ -125,7 +126,9 @@ class FlowTask(nn.Module):
         Args:
             mean_M: mean log-mel of the voice, per bin.
         """
-        for last in (self.flow.length_regulator.model[-1], self.flow.decoder.estimator.final_proj):
+        regulator, estimator = self.flow.length_regulator.model[-1], self.flow.decoder.estimator.final_proj
+        for last in (cast("nn.Conv1d", regulator), estimator):
+            assert last.bias is not None  # both are made with one
             last.bias.copy_(mean_M)
 
     def forward(self, batch: FlowBatch) -> StepLoss:
