@@ -1,28 +1,21 @@
-"""How a request reaches a chat server: through the `openai` client, or straight, if it is a plain-HTTP server nearby.
+"""How a judge's request reaches a chat server: through the `openai` client, or straight, if it is plain HTTP nearby.
 
-The client takes 1.3 ms of CPU per request (typed options, three generations of headers, a search through its
-connections); with 32 requests under way on a server that answers in 50 ms that is more than one core can do. So plain
-HTTP without a proxy goes over kept connections of our own, in 0.3 ms. TLS, proxies and redirects are left to the
-client: what is behind them is slow enough not to need this.
+Straight is over kept connections of our own, in 0.3 ms of CPU; why: `core/plain_http.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import h11
 
+from aqaa_eval.core.plain_http import CHAT_PATH, READ_BYTES, ChatAddress, as_bytes, headers_of, is_plain
+
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-
-PATH = "/chat/completions"
-READ_BYTES = 1 << 16
 
 
 class NoAnswer(Exception):
@@ -63,18 +56,6 @@ def make_wire(base_url: str, *, key: str) -> Wire:
     return StraightWire(base_url, key=key) if is_plain(base_url) else ClientWire(base_url, key=key)
 
 
-def is_plain(base_url: str) -> bool:
-    """Whether the address is plain HTTP and reached without a proxy.
-
-    >>> is_plain("https://api.example.com/v1")
-    False
-    """
-    url = urlsplit(base_url)
-    proxies = getproxies()
-    has_proxy = ("http" in proxies or "all" in proxies) and not proxy_bypass(url.hostname or "")
-    return url.scheme == "http" and not has_proxy
-
-
 class ClientWire:
     """The `openai` client; patience is ours (`retry.py`), so it neither retries nor times out."""
 
@@ -96,7 +77,7 @@ class ClientWire:
             self._client = openai.AsyncOpenAI(base_url=self._base_url, api_key=self._key, max_retries=0, timeout=None)
         try:
             # The raw response is taken: what is wrong with a body is for the reader of verdicts to say.
-            response = await self._client.post(PATH, body=body, cast_to=httpx2.Response)
+            response = await self._client.post(CHAT_PATH, body=body, cast_to=httpx2.Response)
         except openai.APIStatusError as error:
             response = error.response
         except openai.APIConnectionError as error:
@@ -114,15 +95,7 @@ class StraightWire:
     """Kept connections on a stack; how many are in use at once is for the caller to limit."""
 
     def __init__(self, base_url: str, *, key: str) -> None:
-        url: SplitResult = urlsplit(base_url)
-        self._host, self._port = url.hostname or "", url.port or 80
-        self._target = (url.path.rstrip("/") + PATH).encode()
-        self._headers = [
-            (b"host", f"{self._host}:{self._port}".encode()),
-            (b"authorization", f"Bearer {key}".encode()),
-            (b"content-type", b"application/json"),
-            (b"accept-encoding", b"identity"),
-        ]
+        self._address = ChatAddress.of(base_url, key=key)
         self._idle: list[_Connection] = []
 
     async def post(self, body: Mapping[str, Any]) -> HttpReply:
@@ -131,9 +104,7 @@ class StraightWire:
         Raises:
             NoAnswer: the connection failed or ended early.
         """
-        data = json.dumps(body, ensure_ascii=False).encode()
-        headers = [*self._headers, (b"content-length", b"%d" % len(data))]
-        head = h11.Request(method="POST", target=self._target, headers=headers)
+        head, data = self._address.request(body)
         connection = await self._connect()
         try:
             reply = await connection.exchange(head, data)
@@ -155,10 +126,11 @@ class StraightWire:
             if connection.is_usable:
                 return connection
             connection.writer.close()
+        host, port = self._address.host, self._address.port
         try:
-            return _Connection(*await asyncio.open_connection(self._host, self._port))
+            return _Connection(*await asyncio.open_connection(host, port))
         except OSError as error:
-            raise NoAnswer(f"cannot reach {self._host}:{self._port} ({error})") from error
+            raise NoAnswer(f"cannot reach {host}:{port} ({error})") from error
 
     async def close(self) -> None:
         """Close what is idle."""
@@ -180,8 +152,7 @@ class _Connection:
 
     async def exchange(self, head: h11.Request, data: bytes) -> HttpReply:
         protocol = self._protocol
-        parts = (protocol.send(head), protocol.send(h11.Data(data=data)), protocol.send(h11.EndOfMessage()))
-        self.writer.write(b"".join(part or b"" for part in parts))
+        self.writer.write(as_bytes(protocol, head, data))
         await self.writer.drain()
         status, headers, body = 0, {}, []
         while not isinstance(event := protocol.next_event(), h11.EndOfMessage):
@@ -189,7 +160,7 @@ class _Connection:
                 protocol.receive_data(await self.reader.read(READ_BYTES))
             elif isinstance(event, h11.Response):
                 status = event.status_code
-                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
+                headers = headers_of(event)
             elif isinstance(event, h11.Data):
                 body.append(bytes(event.data))
             elif isinstance(event, h11.ConnectionClosed):

@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aqaa_eval.adapters.openai_endpoint import Endpoint, EndpointSettings, Meter, told_as_ours
-from aqaa_eval.adapters.straight_http import Redirected, StraightClient, StreamedReply, is_plain
+from aqaa_eval.adapters.straight_http import Redirected, StraightClient, StreamedReply
 from aqaa_eval.core.errors import ModelError
+from aqaa_eval.core.plain_http import is_plain
 
 if TYPE_CHECKING:
     from openai import OpenAI

@@ -1,30 +1,21 @@
-"""Requests to a plain-HTTP server nearby, over kept connections of our own.
-
-The `openai` client takes 1.3 ms of CPU for a request (typed options, three generations of headers); with 32 under way
-on a server that answers in 50 ms that is more than a core can do. TLS, proxies and redirects are left to the client:
-what is behind them is slow enough not to need this.
-"""
+"""Requests of models to a plain-HTTP server nearby, over kept connections of our own; why: `core/plain_http.py`."""
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import h11
 
 from aqaa_eval.adapters.openai_endpoint import Meter, Retryable, refusal
 from aqaa_eval.core.errors import ModelError
+from aqaa_eval.core.plain_http import READ_BYTES, ChatAddress, as_bytes, headers_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-PATH = "/chat/completions"
-READ_BYTES = 1 << 16
 MAX_ERROR_BYTES = 1 << 16
 
 
@@ -41,18 +32,6 @@ class StreamedReply(Protocol):
         ...
 
 
-def is_plain(base_url: str) -> bool:
-    """Whether the address is plain HTTP and reached without a proxy.
-
-    >>> is_plain("https://api.example.com/v1")
-    False
-    """
-    url = urlsplit(base_url)
-    proxies = getproxies()
-    has_proxy = ("http" in proxies or "all" in proxies) and not proxy_bypass(url.hostname or "")
-    return url.scheme == "http" and not has_proxy
-
-
 class Redirected(Exception):
     """The server sends us elsewhere."""
 
@@ -61,16 +40,7 @@ class StraightClient:
     """Posts chat requests; may be used by several threads at once, each of which gets a connection of its own."""
 
     def __init__(self, base_url: str, *, key: str) -> None:
-        url = urlsplit(base_url)
-        self._place = (url.hostname or "", url.port or 80)
-        self._target = (url.path.rstrip("/") + PATH).encode()
-        host = f"[{self._place[0]}]" if ":" in self._place[0] else self._place[0]
-        self._headers = [
-            (b"host", f"{host}:{self._place[1]}".encode()),
-            (b"authorization", f"Bearer {key}".encode()),
-            (b"content-type", b"application/json"),
-            (b"accept-encoding", b"identity"),
-        ]
+        self._address = ChatAddress.of(base_url, key=key)
         self._idle: list[_Connection] = []
 
     def __del__(self) -> None:
@@ -86,10 +56,7 @@ class StraightClient:
             ModelError: it refuses, or does not speak HTTP.
             Redirected: it sends us elsewhere.
         """
-        data = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        head = h11.Request(
-            method="POST", target=self._target, headers=[*self._headers, (b"content-length", b"%d" % len(data))]
-        )
+        head, data = self._address.request(body)
         with _told(), self._connection(meter) as connection:
             connection.send(head, data)
             connection.read_head()
@@ -101,7 +68,7 @@ class StraightClient:
 
     @contextmanager
     def _connection(self, meter: Meter) -> Iterator[_Connection]:
-        connection = self._kept() or _Connection(self._place, meter)
+        connection = self._kept() or _Connection((self._address.host, self._address.port), meter)
         connection.meter = meter
         with connection:
             yield connection
@@ -162,16 +129,15 @@ class _Connection:
         return False
 
     def send(self, head: h11.Request, data: bytes) -> None:
-        parts = (self._http.send(head), self._http.send(h11.Data(data=data)), self._http.send(h11.EndOfMessage()))
         self._socket.settimeout(self.meter.left_s)
-        self._socket.sendall(b"".join(part or b"" for part in parts))
+        self._socket.sendall(as_bytes(self._http, head, data))
 
     def read_head(self) -> None:
         while not isinstance(event := self._next(), h11.Response):
             if not isinstance(event, h11.InformationalResponse):
                 raise ConnectionResetError("it hung up before it answered")
         self.status = event.status_code
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
+        self.headers = headers_of(event)
 
     def iter_bytes(self) -> Iterator[bytes]:
         while not isinstance(event := self._next(), h11.EndOfMessage):
