@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from aqaa_eval.reference_model.training.loop import TrainingPlan
-    from aqaa_eval.reference_model.training.steps import Workshop
+    from aqaa_eval.reference_model.training.workshop import Workshop
 
 app = typer.Typer(no_args_is_help=True, help="Train the reference model: from nothing, or one stage on your data.")
 
@@ -195,7 +195,7 @@ def _workshop(preset: str, out: Path) -> Workshop:
     from aqaa_eval.core.errors import UsageError
     from aqaa_eval.reference_model.training.recipe import RECIPES
     from aqaa_eval.reference_model.training.speech_store import speak_domain
-    from aqaa_eval.reference_model.training.steps import Workshop
+    from aqaa_eval.reference_model.training.workshop import Workshop
 
     if preset not in RECIPES:
         raise UsageError(f"--preset {preset}: there is no such recipe; use one of {', '.join(RECIPES)}")

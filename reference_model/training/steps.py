@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from aqaa_eval.reference_model.backbone.step1 import Step1ForCausalLM
 from aqaa_eval.reference_model.checkpoint import save_model
@@ -28,13 +27,11 @@ from aqaa_eval.reference_model.model import StepAudioAQAA, random_backbone
 from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
 from aqaa_eval.reference_model.tokenizer.preprocess import preprocess
 from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_sound
-from aqaa_eval.reference_model.training.domain.pairs import TRAIN, DomainPair
-from aqaa_eval.reference_model.training.domain.templates import ABOUT_THE_VOICE
+from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_VOICE
 from aqaa_eval.reference_model.training.lessons import Lessons, take_key
-from aqaa_eval.reference_model.training.loop import Stage, TrainingPlan, Watcher, has_checkpoint, train
+from aqaa_eval.reference_model.training.loop import has_checkpoint
 from aqaa_eval.reference_model.training.merging import merge_checkpoints
 from aqaa_eval.reference_model.training.preferences import Rank, answered_twice
-from aqaa_eval.reference_model.training.recipe import Recipe
 from aqaa_eval.reference_model.training.rows import PreferenceRow, TrainingRow
 from aqaa_eval.reference_model.training.speech_rows import PhonemeTable, SpeechBatch, SpeechRow, speech_batches
 from aqaa_eval.reference_model.training.speech_store import (
@@ -64,79 +61,15 @@ from aqaa_eval.reference_model.training.vocoder_training import (
     hift_batches,
     mean_mel,
 )
+from aqaa_eval.reference_model.training.workshop import Workshop
 from aqaa_eval.reference_model.vocabulary import Vocabulary
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
 Codes = dict[tuple[str, str], tuple[int, ...]]
-StageWatcher = Callable[[str, int, int, Mapping[str, float]], None]
-"""Told of a stage, its finished step, all its steps, and the step's figures."""
 _CODED_AT_ONCE = 64
 _CMVN_TAKES = 400
 _MEAN_TAKES = 400
 _CODEBOOK_TAKES = 1500
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workshop:
-    """A folder in which a model is made.
-
-    Attributes:
-        recipe: all numbers.
-        folder: for everything that is made.
-        pairs: of the domain; those that are held out are coded, and never learnt.
-        watch: told of progress.
-    """
-
-    recipe: Recipe
-    folder: Path
-    pairs: Sequence[DomainPair]
-    watch: StageWatcher | None = None
-
-    @property
-    def speech(self) -> Path:
-        """Where the recordings lie."""
-        return self.folder / "speech"
-
-    @property
-    def models(self) -> Path:
-        """Where the finished models lie."""
-        return self.folder / "models"
-
-    def run(self, name: str, model: nn.Module, epoch: Callable[[int], Iterator[Any]]) -> None:
-        """Train a module whose `forward` is its loss, by the plan of this name."""
-        self.run_stage(Stage(name=name, model=model, loss=lambda network, batch: network(batch), epoch=epoch), name)
-
-    def run_stage(self, stage: Stage[Any], plan_name: str) -> None:
-        """Train a stage in the folder of its name."""
-        plan = self.recipe.plans[plan_name]
-        train(stage, plan, self.stage_folder(stage.name), watch=self._watcher(stage.name, plan))
-
-    def stage_folder(self, name: str) -> Path:
-        """Where a stage keeps its checkpoints and figures."""
-        return self.folder / "stages" / name
-
-    def _watcher(self, name: str, plan: TrainingPlan) -> Watcher | None:
-        watch = self.watch
-        return None if watch is None else lambda step, figures: watch(name, step, plan.n_steps, figures)
-
-    @cached_property
-    def trained_pairs(self) -> list[DomainPair]:
-        """What may be learnt, questions with answers."""
-        return [pair for pair in self.pairs if pair.split == TRAIN and pair.is_answered]
-
-    @cached_property
-    def dictated_pairs(self) -> list[DomainPair]:
-        """What is only written down."""
-        return [pair for pair in self.pairs if not pair.is_answered]
-
-    @cached_property
-    def held_out_keys(self) -> frozenset[str]:
-        """Questions that no part may be trained on."""
-        return frozenset(pair.key for pair in self.pairs if pair.split != TRAIN)
-
-    def takes(self, **which: Iterable[str]) -> Iterator[StoredTake]:
-        """Recordings that may be learnt."""
-        return (take for take in stored_takes(self.speech, **which) if take.key not in self.held_out_keys)
 
 
 def make_tokenizer(shop: Workshop) -> DualTokenizer:

@@ -81,3 +81,12 @@ class Template:
     wordings: tuple[str, ...]
     cases: tuple[Case, ...] = field(repr=False)
     language: str = "en"
+
+
+def sentence(text: str) -> str:
+    """With a capital.
+
+    >>> sentence("nine.")
+    'Nine.'
+    """
+    return text[0].upper() + text[1:]

@@ -16,14 +16,15 @@ from aqaa_eval.reference_model.checkpoint import LoadOptions
 from aqaa_eval.reference_model.layout import parse_layout
 from aqaa_eval.reference_model.training import steps
 from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations
+from aqaa_eval.reference_model.training.domain.kinds import Manner
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw
-from aqaa_eval.reference_model.training.domain.templates import Manner
 from aqaa_eval.reference_model.training.lessons import Lessons
 from aqaa_eval.reference_model.training.preferences import Candidate
 from aqaa_eval.reference_model.training.recipe import smoke_recipe, tiny_recipe
 from aqaa_eval.reference_model.training.rows import TrainingRow
 from aqaa_eval.reference_model.training.shipping import ship
 from aqaa_eval.reference_model.training.speech_store import ANSWER, READING, Take, speak_domain
+from aqaa_eval.reference_model.training.workshop import Workshop
 from aqaa_eval.reference_model.vocabulary import Vocabulary
 
 MODELS = {"sft1", "sft2", "dpo", "dpo_plain", "merged"}
@@ -64,21 +65,21 @@ def some_pairs() -> list[DomainPair]:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> steps.Workshop:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     recipe = smoke_recipe()
     small = replace(recipe.config, hift=replace(recipe.config.hift, base_channels=16), max_new_tokens=48)
     recipe = replace(recipe, n_preferences=2, config=small)
-    shop = steps.Workshop(recipe=recipe, folder=tmp_path_factory.mktemp("work"), pairs=some_pairs())
+    shop = Workshop(recipe=recipe, folder=tmp_path_factory.mktemp("work"), pairs=some_pairs())
     speak_domain(shop.pairs, HibariStudio(), shop.speech)
     return shop
 
 
 @pytest.fixture(scope="module")
-def merged(shop: steps.Workshop) -> Path:
+def merged(shop: Workshop) -> Path:
     return make(shop)
 
 
-def make(shop: steps.Workshop) -> Path:
+def make(shop: Workshop) -> Path:
     tokenizer = steps.make_tokenizer(shop)
     codes = steps.make_codes(shop, tokenizer)
     return steps.make_models(shop, codes, (tokenizer, steps.make_vocoder(shop, codes)), longer)
