@@ -147,7 +147,16 @@ class Meter:
         if self._n_bytes > self._max_bytes:
             raise ModelError(f"the reply is larger than {self._max_bytes / 2**20:.0f} MiB and was broken off")
         if time.monotonic() > self._until_s:
-            raise ModelTimeout(f"the answer did not end within {self._limit_s:.3g} s and was broken off")
+            raise self.too_late()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any of the reply came in."""
+        return self._n_bytes > 0
+
+    def too_late(self) -> ModelTimeout:
+        """What is said of a reply that began and did not end."""
+        return ModelTimeout(f"the answer did not end within {self._limit_s:.3g} s and was broken off")
 
 
 class _Gate:

@@ -157,7 +157,12 @@ class _Connection:
     def _next(self) -> Any:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             self._socket.settimeout(self.meter.left_s)
-            self._http.receive_data(self._socket.recv(READ_BYTES))
+            try:
+                self._http.receive_data(self._socket.recv(READ_BYTES))
+            except TimeoutError as error:
+                if self.meter.has_begun:
+                    raise self.meter.too_late() from error
+                raise
         return event
 
     def make_ready(self) -> bool:

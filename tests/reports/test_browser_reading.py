@@ -65,8 +65,8 @@ def test_the_word_that_is_spoken_is_lit_and_a_click_on_a_word_plays_from_it(brow
     assert words.all_inner_texts() == ["Two", "and", "two", "is", "for", "."]  # the mark of a doubt ends before the dot
     words.nth(3).click()
     visit.wait_until("document.querySelector('.answer audio').currentTime > 1.25")
-    visit.wait_until("document.querySelector('.answer .now') !== null")
-    lit = visit.page.evaluate("document.querySelector('.answer .now').dataset.word")
+    # In one look: between two of them the word may be over.
+    lit = visit.page.wait_for_function("document.querySelector('.answer .now')?.dataset.word").json_value()
     assert int(lit) >= 3
     visit.wait_until("document.querySelector('.answer audio').ended")
     visit.wait_until("document.querySelector('.now') === null")
