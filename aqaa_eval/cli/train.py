@@ -208,7 +208,7 @@ def _workshop(preset: str, out: Path) -> Workshop:
             pairs,
             OfflineStudio(),
             shop.speech,
-            n_workers=len(os.sched_getaffinity(0)),
+            n_workers=os.cpu_count() or 1,
             watch=lambda done, n: told("speech", done, n, {}),
         )
     return shop

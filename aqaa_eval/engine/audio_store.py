@@ -125,7 +125,7 @@ def _sync_all(paths: Sequence[str]) -> None:
         with ExitStack() as opened:
             handles = [(path, _open_to_sync(path, opened)) for path in paths[start : start + N_SYNCS]]
             for _, handle in handles:
-                with suppress(OSError):  # a file system without it waits longer
+                with suppress(OSError, AttributeError):  # a file system or a system without it waits longer
                     os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
             for path, handle in handles:
                 _sync(path, handle)
