@@ -55,11 +55,16 @@ class Parts:
 
     Attributes:
         asked: file that gets the key of each question before it is answered.
+        judged: the same of each sample before it is judged.
+        delay_s: of an answer.
+        chain_s: of hearing it, and of judging it.
     """
 
     moments: Moments
     asked: Path
+    judged: Path
     delay_s: float = 0.002
+    chain_s: float = 0.002
     concurrency: int = 1
     identity: str = "parts@1"
 
@@ -73,12 +78,14 @@ class Parts:
 
     def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
         self.moments.pass_one()
-        time.sleep(self.delay_s)
+        time.sleep(self.chain_s)
         return CountingTranscriber().transcribe(clips)
 
     def judge(self, attempt: Attempt) -> tuple[Score, ...]:
+        with self.judged.open("a") as file:
+            file.write(attempt.sample.id + "\n")
         self.moments.pass_one()
-        time.sleep(self.delay_s)
+        time.sleep(self.chain_s)
         return LengthJudge().judge(attempt)
 
 
@@ -88,6 +95,8 @@ class Site:
 
     root: Path
     concurrency: int = 1
+    n_samples: int = N_SAMPLES
+    n_turns: int = N_TURNS
 
     @property
     def run(self) -> Path:
@@ -96,15 +105,28 @@ class Site:
     @property
     def asked(self) -> list[str]:
         """Keys of all questions so far, in order."""
-        file = self.root / "asked"
+        return self._told("asked")
+
+    @property
+    def judged(self) -> list[str]:
+        """Keys of all samples that were judged so far, in order."""
+        return self._told("judged")
+
+    def _told(self, name: str) -> list[str]:
+        file = self.root / name
         return file.read_text().splitlines() if file.exists() else []
 
-    def drive(self, moments: Moments | None = None, *, delay_s: float = 0.002) -> Outcome:
+    def drive(self, moments: Moments | None = None, *, delay_s: float = 0.002, chain_s: float | None = None) -> Outcome:
         """Run it here."""
         parts = Parts(
-            moments=moments or Moments(), asked=self.root / "asked", delay_s=delay_s, concurrency=self.concurrency
+            moments=moments or Moments(),
+            asked=self.root / "asked",
+            judged=self.root / "judged",
+            delay_s=delay_s,
+            chain_s=delay_s if chain_s is None else chain_s,
+            concurrency=self.concurrency,
         )
-        suite = ToneSuite(folder=self.root / "data", n_samples=N_SAMPLES, n_turns=N_TURNS)
+        suite = ToneSuite(folder=self.root / "data", n_samples=self.n_samples, n_turns=self.n_turns)
         return drive(request(self.run, parts, suite=suite, judge=parts, transcriber=parts))  # type: ignore[arg-type]
 
     def answered(self) -> set[str]:
@@ -192,13 +214,13 @@ def killed(site: Site, *, at: int) -> bool:
     return code != 0
 
 
-def killed_by_the_clock(site: Site, *, after_s: float) -> bool:
+def killed_by_the_clock(site: Site, *, after_s: float, delay_s: float = 0.02, chain_s: float = 0.02) -> bool:
     """The same, but killed from outside."""
 
     def strike(pid: int) -> None:
         time.sleep(after_s)
         os.kill(pid, signal.SIGKILL)  # it is not waited for yet, so the number is still its own
 
-    code = in_a_child(lambda: (site.drive(delay_s=0.02), 0)[1], meanwhile=strike)
+    code = in_a_child(lambda: (site.drive(delay_s=delay_s, chain_s=chain_s), 0)[1], meanwhile=strike)
     assert code in (0, -signal.SIGKILL), f"the run ended with {code}"
     return code != 0

@@ -29,6 +29,8 @@ PATIENCE_S = 0.005
 TAKEN_AT_ONCE = 64
 FLUSH_S = 0.02
 """Outcomes of a fast stage are handed on together, but not later than this."""
+SLOW_S = 0.002
+"""A job that took this long is handed on at once: what a kill repeats of it costs more than a commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,10 +147,12 @@ class _Flow(Generic[JobT]):
                 self._hand_on(number, made)  # room comes only from jobs that go on
                 made = []
             del items[: stage.batch]  # what it holds is let go as soon as it is replaced
+            part_s = time.monotonic()
             made += self._begun(stage, part) if number == 0 else _applied(stage, part)
-            if time.monotonic() - began_s > FLUSH_S:
+            now_s = time.monotonic()
+            if now_s - part_s > SLOW_S or now_s - began_s > FLUSH_S:
                 self._hand_on(number, made)
-                made, began_s = [], time.monotonic()
+                made, began_s = [], now_s
         self._hand_on(number, made)
 
     def _begun(self, stage: Stage[JobT], part: list[_Item[JobT]]) -> list[_Item[JobT]]:
