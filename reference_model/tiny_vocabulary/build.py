@@ -1,13 +1,15 @@
 """Makes `tokenizer.model`: run `python -m aqaa_eval.reference_model.tiny_vocabulary.build`.
 
-Unigram pieces are trained on `text.md` (our own sentences) and laid out as in the published file: 64 specials, text,
-then the 5,120 audio pieces. The result is the same on every run, and a test compares it with the bundled file.
+Laid out as the published file: 64 specials, text, then the 5,120 audio pieces. The text pieces are the words of the
+tiny domain, so that a small decoder need not learn to spell them, and all printable characters for what else there is.
+The result is the same on every run, and a test compares it with the bundled file.
 """
 
 from __future__ import annotations
 
 import io
-from importlib import resources
+import re
+from collections import Counter
 from pathlib import Path
 
 import sentencepiece
@@ -19,42 +21,67 @@ from aqaa_eval.reference_model.sentencepiece_file import (
     UNKNOWN,
     USER_DEFINED,
     Piece,
-    read_pieces,
     replace_pieces,
 )
+from aqaa_eval.reference_model.training.domain.dictation import vocabulary
+from aqaa_eval.reference_model.training.domain.templates import templates
 from aqaa_eval.reference_model.vocabulary import KNOWN_SPECIALS, N_SPECIALS
 
+SPACE = "\u2581"
+"""How sentencepiece writes a space."""
+_N_TEXT = TINY_FIRST_AUDIO_ID - N_SPECIALS
+_CHARACTER_SCORE, _WORD_SCORE = -14.0, -8.0
 # Which ids the published file makes user-defined; its other specials are control pieces.
 _USER_DEFINED_SPECIALS = {19, 20, *range(25, 31), *range(39, 64)}
 _MORE_SPECIALS = {35: "<|TTS|>", 36: "<|ASR|>", 37: "<|TQAA|>", 38: "<|AQTA|>"}
 
 
 def build() -> bytes:
-    """Trains the text pieces and gives the bytes of the model file."""
-    text = (resources.files("aqaa_eval.reference_model.tiny_vocabulary") / "text.md").read_text("utf-8")
-    trained = io.BytesIO()
+    """Gives the bytes of the model file.
+
+    Raises:
+        ValueError: the domain has more words than the vocabulary has room for.
+    """
+    container = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(text.splitlines()),
-        model_writer=trained,
+        sentence_iterator=iter(vocabulary()),
+        model_writer=container,
         model_type="unigram",
-        vocab_size=TINY_FIRST_AUDIO_ID - N_SPECIALS + 3,  # unknown, <s> and </s> are among the specials
+        vocab_size=_N_TEXT,
+        hard_vocab_limit=False,
         character_coverage=1.0,
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
-        user_defined_symbols=["\n"],
-        required_chars="".join(chr(code) for code in range(33, 127)),
         num_threads=1,
         minloglevel=2,
     )
-    model = trained.getvalue()
-    # The newline is a normal piece in the published file; as a user-defined one it only got past the trainer.
-    texts = [
-        Piece(text=piece.text, score=piece.score, kind=NORMAL)
-        for piece in read_pieces(model)
-        if piece.kind in (NORMAL, USER_DEFINED)
-    ]
     audio = [Piece(text=f"<audio_{i}>", score=0.0, kind=USER_DEFINED) for i in range(N_AUDIO_CODES)]
-    return replace_pieces(model, [*_specials(), *texts, *audio])
+    return replace_pieces(container.getvalue(), [*_specials(), *text_pieces(), *audio])
+
+
+def text_pieces() -> list[Piece]:
+    """The characters, the domain's words in small letters, and in capitals those that begin an answer.
+
+    A word costs less than any way to spell it. What room is left goes to single letters, which spelling answers with.
+    """
+    characters = ["\n", SPACE, *map(chr, range(33, 127))]
+    words = [SPACE + word for word in vocabulary()]
+    starts = Counter(word for text in _answers() for word in re.findall(r"\b[A-Z][a-z]+", text))
+    letters = Counter(letter for text in _answers() for letter in re.findall(r", ([A-Z])\b", text))
+    n_left = _N_TEXT - len(characters) - len(words) - len(starts)
+    if n_left < 0:
+        raise ValueError(f"the domain has {-n_left} words more than a text vocabulary of {_N_TEXT} pieces holds")
+    spelt = [SPACE + letter for letter, _ in letters.most_common(n_left)]
+    n_unused = n_left - len(spelt)
+    return [
+        *(Piece(text=text, score=_CHARACTER_SCORE, kind=NORMAL) for text in characters),
+        *(Piece(text=text, score=_WORD_SCORE, kind=NORMAL) for text in (*words, *sorted(starts), *spelt)),
+        *(Piece(text=f"<unused_{i}>", score=0.0, kind=CONTROL) for i in range(n_unused)),
+    ]
+
+
+def _answers() -> list[str]:
+    return [case.answer for template in templates() for case in template.cases]
 
 
 def _specials() -> list[Piece]:

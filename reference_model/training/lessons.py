@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aqaa_eval.reference_model.layout import parse_layout
+from aqaa_eval.reference_model.training.domain.dictation import words_of
 from aqaa_eval.reference_model.training.domain.pairs import DomainPair
+from aqaa_eval.reference_model.training.listening import with_words
 from aqaa_eval.reference_model.training.rows import CodedExample, CodedSegment, CodedTurn, TrainingRow, write_row
 from aqaa_eval.reference_model.training.speech_store import ANSWER, QUESTION, answer_key
 from aqaa_eval.reference_model.vocabulary import Vocabulary
@@ -53,10 +55,10 @@ class Lessons:
     def pretraining(self) -> list[TrainingRow]:
         """Transcripts of dictations and questions, every take, and the questions in writing with their answers."""
         english = [pair for pair in self.pairs if pair.language == "en"]
-        written = {pair.question: pair for pair in english}
+        by_text = {written(pair.question): pair for pair in english}
         spoken = [*self.dictated, *english]
         heard = (self._transcript(pair, take) for pair in spoken for take in range(self.n_question_takes))
-        asked = (_example(pair, (), ()) for pair in written.values())
+        asked = (_example(replace(pair, question=text), (), ()) for text, pair in by_text.items())
         return self._rows([*heard, *asked], _FIRST_LAYOUT)
 
     def stage_1(self) -> list[TrainingRow]:
@@ -89,8 +91,13 @@ class Lessons:
         return self.n_question_takes - 1
 
     def row(self, example: CodedExample, layout: str = _FIRST_LAYOUT) -> TrainingRow:
-        """One row."""
-        return write_row(example, parse_layout(layout), vocabulary=self.vocabulary, convention=self.convention)
+        """One row, with the words of what is heard and said in English."""
+        row = write_row(example, parse_layout(layout), vocabulary=self.vocabulary, convention=self.convention)
+        said = " ".join(segment.text for segment in example.answer)
+        return with_words(row, self._words(example.turns[-1].text), self._words(said), self.vocabulary)
+
+    def _words(self, text: str) -> list[int]:
+        return self.vocabulary.encode_inner(written(text)) if text.isascii() else []
 
     def _rows(self, examples: Sequence[CodedExample], layout: str) -> list[TrainingRow]:
         rows = (self.row(example, layout) for example in examples)
@@ -108,7 +115,16 @@ class Lessons:
             CodedTurn(role="system", text=TRANSCRIBE),
             CodedTurn(role="human", text=pair.question, codes=self._question(pair, take)),
         )
-        return CodedExample(key=pair.key, turns=turns, answer=(CodedSegment(text=pair.question),))
+        return CodedExample(key=pair.key, turns=turns, answer=(CodedSegment(text=written(pair.question)),))
+
+
+def written(text: str) -> str:
+    """A question as it is written down: words in small letters, a space before each, as the vocabulary has them.
+
+    >>> written("What is two, plus two?")
+    ' what is two plus two'
+    """
+    return "".join(f" {word}" for word in words_of(text))
 
 
 def take_key(key: str, number: int) -> str:

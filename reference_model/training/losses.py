@@ -5,6 +5,7 @@ Shapes: B blocks, T positions, D width, V vocabulary, N positions that are learn
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -22,10 +23,12 @@ class TokenLoss:
     Attributes:
         total: sum over tokens.
         n_tokens: how many.
+        shown: further figures for the log.
     """
 
     total: Tensor
     n_tokens: int
+    shown: Mapping[str, float] | None = None
 
     @property
     def mean(self) -> Tensor:

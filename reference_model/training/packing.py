@@ -24,11 +24,13 @@ class PackedBatch:
         ids_BT: token ids.
         sample_BT: number of the sample within its block, 0 on padding: the mask that the decoder takes.
         loss_BT: True where the token is learnt.
+        heard: sound whose words are known: places in the batch laid flat, and text ids.
     """
 
     ids_BT: Tensor
     sample_BT: Tensor
     loss_BT: Tensor
+    heard: tuple[tuple[Tensor, Tensor], ...] = ()
 
     @property
     def n_learnt(self) -> int:
@@ -38,7 +40,10 @@ class PackedBatch:
     def to(self, device: torch.device | str) -> PackedBatch:
         """The same on a device."""
         return PackedBatch(
-            ids_BT=self.ids_BT.to(device), sample_BT=self.sample_BT.to(device), loss_BT=self.loss_BT.to(device)
+            ids_BT=self.ids_BT.to(device),
+            sample_BT=self.sample_BT.to(device),
+            loss_BT=self.loss_BT.to(device),
+            heard=tuple((places.to(device), words.to(device)) for places, words in self.heard),
         )
 
 
@@ -109,6 +114,7 @@ def lay_out(blocks: Sequence[Sequence[TrainingRow]], length: int) -> PackedBatch
     ids_BT = torch.full((len(blocks), length), PAD)
     sample_BT = torch.zeros((len(blocks), length), dtype=torch.long)
     loss_BT = torch.zeros((len(blocks), length), dtype=torch.bool)
+    heard = []
     for place, block in enumerate(blocks):
         start = 0
         for number, row in enumerate(block, 1):
@@ -116,5 +122,7 @@ def lay_out(blocks: Sequence[Sequence[TrainingRow]], length: int) -> PackedBatch
             ids_BT[place, start:end] = torch.tensor(row.ids)
             sample_BT[place, start:end] = number
             loss_BT[place, start:end] = torch.tensor(row.loss)
+            for part in row.heard:
+                heard.append((torch.tensor(part.places) + place * length + start, torch.tensor(part.words)))
             start = end
-    return PackedBatch(ids_BT=ids_BT, sample_BT=sample_BT, loss_BT=loss_BT)
+    return PackedBatch(ids_BT=ids_BT, sample_BT=sample_BT, loss_BT=loss_BT, heard=tuple(heard))

@@ -30,6 +30,8 @@ class Recipe:
         n_trained: about how many of the training questions are used; None for all.
         n_held_out: held-out questions that are coded, to measure with.
         n_preferences: questions that are answered twice for preference optimisation.
+        listen_after: layers of the decoder after which it is read what it heard, see `listening`.
+        listen_weight: of that loss.
         beta: price of leaving the reference policy.
         preference_batch: pairs in a batch.
         merge_weights: of SFT 1, SFT 2 and DPO.
@@ -44,12 +46,14 @@ class Recipe:
     hift_frames: int = 32
     hift_batch: int = 16
     voices_per_case: int = 2
-    n_dictations: int = 12_000
+    n_dictations: int = 8_000
     n_question_takes: int = 2
     per_template: int = 900
     n_trained: int | None = None
     n_held_out: int = 150
     n_preferences: int = 300
+    listen_after: int = 3
+    listen_weight: float = 1.0
     beta: float = 0.1
     preference_batch: int = 8
     merge_weights: tuple[float, float, float] = PAPER_WEIGHTS
@@ -61,6 +65,7 @@ def tiny_recipe() -> Recipe:
     small = tiny()
     config = replace(
         small,
+        step1=replace(small.step1, num_hidden_layers=5),
         linguistic=replace(small.linguistic, dim=128, ffn=256, blocks=4),
         semantic=replace(small.semantic, n_audio_state=128, n_audio_layer=3),
         flow=replace(small.flow, dim=96, ffn=192, channels=(96, 96), n_heads=3),
@@ -69,13 +74,13 @@ def tiny_recipe() -> Recipe:
     return Recipe(
         config=config,
         plans={
-            "linguistic": TrainingPlan(n_steps=5000, learning_rate=2e-3, n_warmup=100, final_share=0.05),
-            "semantic_free": TrainingPlan(n_steps=2500, learning_rate=2e-3, n_warmup=100, final_share=0.3),
-            "semantic": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=10, final_share=0.05),
+            "linguistic": TrainingPlan(n_steps=4000, learning_rate=2e-3, n_warmup=100, final_share=0.05),
+            "semantic_free": TrainingPlan(n_steps=2000, learning_rate=2e-3, n_warmup=100, final_share=0.3),
+            "semantic": TrainingPlan(n_steps=2000, learning_rate=1e-3, n_warmup=10, final_share=0.05),
             "hift": TrainingPlan(n_steps=3000, learning_rate=1e-3, n_warmup=50),
             "flow": TrainingPlan(n_steps=6000, learning_rate=1e-3, n_warmup=100, final_share=0.05),
-            "pretrain": TrainingPlan(n_steps=5000, learning_rate=2e-3, n_warmup=100, final_share=0.5, precision="bf16"),
-            "sft1": TrainingPlan(n_steps=4500, learning_rate=1.5e-3, n_warmup=20, final_share=0.05, precision="bf16"),
+            "pretrain": TrainingPlan(n_steps=5000, learning_rate=2e-3, n_warmup=100, final_share=0.5),
+            "sft1": TrainingPlan(n_steps=4500, learning_rate=1.5e-3, n_warmup=20, final_share=0.05),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
             "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
         },

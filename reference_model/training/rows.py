@@ -62,16 +62,31 @@ class CodedExample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Sound within a row, and what is said in it.
+
+    Attributes:
+        places: of the audio codes, in order.
+        words: text ids of the words.
+    """
+
+    places: tuple[int, ...]
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRow:
     """Ids with the mask of what is learnt.
 
     Attributes:
         ids: prompt and answer.
         loss: True where the token is part of the answer.
+        heard: sound whose words are known, for `listening`.
     """
 
     ids: tuple[int, ...]
     loss: tuple[bool, ...]
+    heard: tuple[Heard, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

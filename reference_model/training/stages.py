@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aqaa_eval.reference_model.backbone.step1 import Step1ForCausalLM
+from aqaa_eval.reference_model.training.listening import ListeningLoss
 from aqaa_eval.reference_model.training.loop import Stage, StepLoss
 from aqaa_eval.reference_model.training.losses import DpoLoss, ResponseLoss, sequence_log_probs
 from aqaa_eval.reference_model.training.packing import PackedBatch, lay_out, packed_batches
@@ -31,7 +32,15 @@ class BatchShape:
     batch_size: int
 
 
-def sft_stage(name: str, model: nn.Module, rows: Sequence[TrainingRow], shape: BatchShape, *, seed: int) -> Stage[Any]:
+def sft_stage(
+    name: str,
+    model: nn.Module,
+    rows: Sequence[TrainingRow],
+    shape: BatchShape,
+    *,
+    seed: int,
+    listening: ListeningLoss | None = None,
+) -> Stage[Any]:
     """Full-parameter fine-tuning on the answers' tokens.
 
     Args:
@@ -40,12 +49,13 @@ def sft_stage(name: str, model: nn.Module, rows: Sequence[TrainingRow], shape: B
         rows: the data.
         shape: of the batches.
         seed: of their order.
+        listening: reads the words of the rows' sounds, too; None for the answers alone.
     """
-    loss = ResponseLoss()
+    loss = listening or ResponseLoss()
 
     def step(network: Any, batch: PackedBatch) -> StepLoss:
         found = loss(network, batch)
-        return StepLoss(total=found.total, count=found.n_tokens)
+        return StepLoss(total=found.total, count=found.n_tokens, shown=found.shown)
 
     def epoch(number: int) -> Iterator[PackedBatch]:
         return packed_batches(rows, length=shape.length, batch_size=shape.batch_size, seed=epoch_seed(seed, number))

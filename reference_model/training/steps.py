@@ -29,6 +29,7 @@ from aqaa_eval.reference_model.tokenizer.preprocess import preprocess
 from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_sound
 from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_VOICE
 from aqaa_eval.reference_model.training.lessons import Lessons, take_key
+from aqaa_eval.reference_model.training.listening import ListeningLoss
 from aqaa_eval.reference_model.training.loop import has_checkpoint
 from aqaa_eval.reference_model.training.merging import merge_checkpoints
 from aqaa_eval.reference_model.training.preferences import Rank, answered_twice
@@ -293,7 +294,11 @@ class _Decoder:
     def learn(self, name: str, backbone: Step1ForCausalLM, rows: Sequence[TrainingRow]) -> None:
         recipe = self.shop.recipe
         backbone.separate_projections()  # answering has joined them
-        self.shop.run_stage(sft_stage(name, backbone, rows, recipe.block, seed=recipe.seed), name)
+        listening = ListeningLoss(
+            self.vocabulary.first_audio_id, after_layer=recipe.listen_after, weight=recipe.listen_weight
+        )
+        stage = sft_stage(name, backbone, rows, recipe.block, seed=recipe.seed, listening=listening)
+        self.shop.run_stage(stage, name)
 
     def prefer(self, name: str, backbone: Step1ForCausalLM, pairs: Sequence[PreferenceRow]) -> None:
         recipe = self.shop.recipe

@@ -131,5 +131,8 @@ def _kokoro_core() -> Any:
     load: Callable[[], None] = core._load
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of the package's way to read its own files
-        load()
+        try:
+            load()
+        except FileNotFoundError:
+            load()  # another process has just put the weights where this one was about to
     return core

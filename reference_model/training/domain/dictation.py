@@ -45,8 +45,17 @@ def vocabulary() -> list[str]:
         for case in template.cases:
             texts += [case.answer, *case.slots.values()]
         texts += [re.sub(r"\{\w+\}", " ", wording) for wording in template.wordings]
-    found = {word for text in texts for word in re.findall(r"[a-z]+(?:'[a-z]+)?", text.lower())}
+    found = {word for text in texts for word in words_of(text)}
     return sorted(word for word in found if len(word) > 1 or word in "ai")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in small letters.
+
+    >>> words_of("Is it a man's voice?")
+    ['is', 'it', 'a', "man's", 'voice']
+    """
+    return re.findall(r"[a-z]+(?:'[a-z]+)?", text.lower())
 
 
 def dictations(askers: Sequence[Asker], job: Dictation) -> list[DomainPair]:
