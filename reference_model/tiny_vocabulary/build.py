@@ -29,6 +29,7 @@ from aqaa_eval.reference_model.vocabulary import KNOWN_SPECIALS, N_SPECIALS
 
 SPACE = "\u2581"
 """How sentencepiece writes a space."""
+ROLES = ("system", "human", "assistant")
 _N_TEXT = TINY_FIRST_AUDIO_ID - N_SPECIALS
 _CHARACTER_SCORE, _WORD_SCORE = -14.0, -8.0
 # Which ids the published file makes user-defined; its other specials are control pieces.
@@ -60,7 +61,7 @@ def build() -> bytes:
 
 
 def text_pieces() -> list[Piece]:
-    """The characters, the domain's words in small letters, and in capitals those that begin an answer.
+    """The characters, the roles, the domain's words in small letters, and in capitals those that begin an answer.
 
     A word costs less than any way to spell it. What room is left goes to single letters, which spelling answers with.
     """
@@ -68,6 +69,7 @@ def text_pieces() -> list[Piece]:
     words = [SPACE + word for word in vocabulary()]
     starts = Counter(word for text in _answers() for word in re.findall(r"\b[A-Z][a-z]+", text))
     letters = Counter(letter for text in _answers() for letter in re.findall(r", ([A-Z])\b", text))
+    words += ROLES
     n_left = _N_TEXT - len(characters) - len(words) - len(starts)
     if n_left < 0:
         raise ValueError(f"the domain has {-n_left} words more than a text vocabulary of {_N_TEXT} pieces holds")

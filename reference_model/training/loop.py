@@ -157,7 +157,8 @@ class _Run:
         self._keep_plan()
         set_seed(plan.seed)
         stage.model.train()
-        optimizer = torch.optim.AdamW(_groups(stage.model, plan.weight_decay), lr=plan.learning_rate, betas=plan.betas)
+        groups = _groups(stage.model, plan.weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=True)
         self._model, self._optimizer = self._accelerator.prepare(stage.model, optimizer)
         self._writer = _tensorboard(folder) if self.is_main else None
 

@@ -46,7 +46,7 @@ class Recipe:
     hift_frames: int = 32
     hift_batch: int = 16
     voices_per_case: int = 2
-    n_dictations: int = 8_000
+    n_dictations: int = 4_000
     n_question_takes: int = 2
     per_template: int = 900
     n_trained: int | None = None
@@ -74,13 +74,13 @@ def tiny_recipe() -> Recipe:
     return Recipe(
         config=config,
         plans={
-            "linguistic": TrainingPlan(n_steps=4000, learning_rate=2e-3, n_warmup=100, final_share=0.05),
-            "semantic_free": TrainingPlan(n_steps=2000, learning_rate=2e-3, n_warmup=100, final_share=0.3),
-            "semantic": TrainingPlan(n_steps=2000, learning_rate=1e-3, n_warmup=10, final_share=0.05),
+            "linguistic": TrainingPlan(n_steps=3000, learning_rate=2e-3, n_warmup=100, final_share=0.05),
+            "semantic_free": TrainingPlan(n_steps=1300, learning_rate=2e-3, n_warmup=100, final_share=0.3),
+            "semantic": TrainingPlan(n_steps=1700, learning_rate=1e-3, n_warmup=10, final_share=0.05),
             "hift": TrainingPlan(n_steps=3000, learning_rate=1e-3, n_warmup=50),
-            "flow": TrainingPlan(n_steps=6000, learning_rate=1e-3, n_warmup=100, final_share=0.05),
-            "pretrain": TrainingPlan(n_steps=5000, learning_rate=2e-3, n_warmup=100, final_share=0.5),
-            "sft1": TrainingPlan(n_steps=4500, learning_rate=1.5e-3, n_warmup=20, final_share=0.05),
+            "flow": TrainingPlan(n_steps=4500, learning_rate=1e-3, n_warmup=100, final_share=0.05),
+            "pretrain": TrainingPlan(n_steps=1800, learning_rate=2e-3, n_warmup=100, final_share=0.5),
+            "sft1": TrainingPlan(n_steps=2600, learning_rate=1.5e-3, n_warmup=20, final_share=0.05),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
             "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
         },

@@ -70,7 +70,7 @@ Codes = dict[tuple[str, str], tuple[int, ...]]
 _CODED_AT_ONCE = 64
 _CMVN_TAKES = 400
 _MEAN_TAKES = 400
-_CODEBOOK_TAKES = 1500
+_CODEBOOK_TAKES = 1000
 
 
 def make_tokenizer(shop: Workshop) -> DualTokenizer:

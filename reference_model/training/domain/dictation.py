@@ -62,15 +62,16 @@ def dictations(askers: Sequence[Asker], job: Dictation) -> list[DomainPair]:
     """Rows of 1 to 6 words; question and answer of such a pair are the same words.
 
     Args:
-        askers: the voices; those of the training split that speak English dictate.
+        askers: the voices; those of the training split that speak English dictate, and of these the quick ones: who
+            reads matters less than how much.
         job: how many rows, and their seed.
 
     Raises:
         ValueError: no voice can dictate.
     """
-    voices = [
-        asker for asker in askers if asker.split == TRAIN and "en" in asker.languages for _ in range(asker.weight)
-    ]
+    speakers = [asker for asker in askers if asker.split == TRAIN and "en" in asker.languages]
+    quickest = max((asker.weight for asker in speakers), default=0)
+    voices = [asker for asker in speakers if asker.weight == quickest]
     if not voices:
         raise ValueError("no voice of the training split speaks English: dictation needs one")
     rng = np.random.default_rng(job.seed)
