@@ -21,6 +21,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from aqaa_eval.reference_model.training.muon import FACTOR, Muon, is_hidden_matrix
+
 BatchT = TypeVar("BatchT")
 METRICS_NAME = "metrics.jsonl"
 PLAN_NAME = "plan.json"
@@ -41,6 +43,7 @@ class TrainingPlan:
         clip_norm: gradient norm at which a step is cut.
         n_accumulated: batches per step and process.
         precision: "no" (fp32) or "bf16" (autocast).
+        optimizer: "adamw", or "muon" for the decoder's matrices, see `muon`, and AdamW for the rest.
         seed: of the order of the data and of what the model draws.
         checkpoint_every: steps between checkpoints.
     """
@@ -54,6 +57,7 @@ class TrainingPlan:
     clip_norm: float = 1.0
     n_accumulated: int = 1
     precision: str = "no"
+    optimizer: str = "adamw"
     seed: int = 0
     checkpoint_every: int = 200
 
@@ -62,6 +66,8 @@ class TrainingPlan:
             raise ValueError("n_steps, n_accumulated and checkpoint_every must be at least 1, learning_rate above 0")
         if self.precision not in ("no", "bf16"):
             raise ValueError(f"precision {self.precision!r} must be 'no' or 'bf16'")
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f"optimizer {self.optimizer!r} must be 'adamw' or 'muon'")
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, from 0.
@@ -157,9 +163,7 @@ class _Run:
         self._keep_plan()
         set_seed(plan.seed)
         stage.model.train()
-        groups = _groups(stage.model, plan.weight_decay)
-        optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=True)
-        self._model, self._optimizer = self._accelerator.prepare(stage.model, optimizer)
+        self._model, *self._optimizers = self._accelerator.prepare(stage.model, *_optimizers(stage.model, plan))
         self._writer = _tensorboard(folder) if self.is_main else None
 
     def _keep_plan(self) -> None:
@@ -202,8 +206,9 @@ class _Run:
         """One optimiser step over these batches; its figures."""
         started_s = time.perf_counter()
         rate = self._plan.rate_at(self.step)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["factor"]
         total, count, shown = 0.0, 0, {}
         for place, batch in enumerate(batches):
             last = place == len(batches) - 1
@@ -221,8 +226,9 @@ class _Run:
                 f"{self._stage.name}: the loss of step {self.step} is {total}: lower the learning rate; "
                 f"the last checkpoint in {self._folder} is whole"
             )
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         self.step += 1
         figures = {"loss": total / max(1.0, n), "rate": rate, "norm": float(norm), "count": n, **shown}
         self._log(figures, time.perf_counter() - started_s)
@@ -269,13 +275,22 @@ class _Run:
         self._stage.model.eval()
 
 
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def _optimizers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
     """Matrices decay, vectors (norms, biases) do not."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    hidden = [p for name, p in trained.items() if plan.optimizer == "muon" and is_hidden_matrix(name, p)]
+    rest = [p for name, p in trained.items() if plan.optimizer != "muon" or not is_hidden_matrix(name, p)]
+    groups = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": plan.weight_decay, "factor": 1.0},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "factor": 1.0},
     ]
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=True)
+    ]
+    if hidden:
+        group = {"params": hidden, "factor": FACTOR}
+        found.append(Muon([group], lr=plan.learning_rate, weight_decay=plan.weight_decay))
+    return found
 
 
 def has_checkpoint(folder: Path) -> bool:
