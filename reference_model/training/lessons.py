@@ -62,12 +62,16 @@ class Lessons:
         return self._rows([*heard, *asked], _FIRST_LAYOUT)
 
     def stage_1(self) -> list[TrainingRow]:
-        """AQTAA in the paper's layout for every pair, a sixth of them in each other layout, and AQTA for a third."""
+        """AQTAA in the paper's layout for every pair, a sixth of them in each other layout, and AQTA for a third.
+
+        The dictations are written down once more: whoever hears only questions from here on begins to guess again.
+        """
         spoken = [self.spoken(pair, take) for pair, take in self._takes()]
         rows = self._rows(spoken, _FIRST_LAYOUT)
         texts = [
             _example(pair, self._question(pair, self._last_take), ()) for pair in self.pairs if _draw(pair) % 3 == 0
         ]
+        texts += [self._transcript(pair, _draw(pair) % self.n_question_takes) for pair in self.dictated]
         rows += self._rows(texts, _FIRST_LAYOUT)
         for place, name in enumerate(_OTHER_LAYOUTS):
             chosen = [self.spoken(pair, self._last_take) for pair in self.pairs if _draw(pair) % 6 == place]

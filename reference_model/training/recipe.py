@@ -51,7 +51,7 @@ class Recipe:
     per_template: int = 900
     n_trained: int | None = None
     n_held_out: int = 150
-    n_preferences: int = 300
+    n_preferences: int = 120
     listen_after: int = 3
     listen_weight: float = 1.0
     beta: float = 0.1
@@ -77,10 +77,10 @@ def tiny_recipe() -> Recipe:
             "linguistic": TrainingPlan(n_steps=3000, learning_rate=2e-3, n_warmup=100, final_share=0.05),
             "semantic_free": TrainingPlan(n_steps=1300, learning_rate=2e-3, n_warmup=100, final_share=0.3),
             "semantic": TrainingPlan(n_steps=1700, learning_rate=1e-3, n_warmup=10, final_share=0.05),
-            "hift": TrainingPlan(n_steps=3000, learning_rate=1e-3, n_warmup=50),
+            "hift": TrainingPlan(n_steps=2300, learning_rate=1e-3, n_warmup=50),
             "flow": TrainingPlan(n_steps=4500, learning_rate=1e-3, n_warmup=100, final_share=0.05),
             "pretrain": TrainingPlan(n_steps=1000, learning_rate=2e-3, n_warmup=100, final_share=0.6, optimizer="muon"),
-            "sft1": TrainingPlan(n_steps=1700, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon"),
+            "sft1": TrainingPlan(n_steps=1500, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon"),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
             "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
         },
