@@ -62,12 +62,13 @@ class ListeningLoss(nn.Module):
         n_text: ids below this are text.
         after_layer: how many layers have worked on what is read.
         weight: of CTC per word beside cross-entropy per token; 0 leaves it out.
+        text_weight: see `ResponseLoss`.
     """
 
-    def __init__(self, n_text: int, *, after_layer: int, weight: float) -> None:
+    def __init__(self, n_text: int, *, after_layer: int, weight: float, text_weight: float = 1.0) -> None:
         super().__init__()
         self.n_text, self.after_layer, self.weight = n_text, after_layer, weight
-        self._answer = ResponseLoss()
+        self._answer = ResponseLoss(n_text=n_text, text_weight=text_weight)
 
     def forward(self, model: Step1ForCausalLM, batch: PackedBatch) -> TokenLoss:
         """The loss of a batch, per token of the answers."""

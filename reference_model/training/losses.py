@@ -41,13 +41,25 @@ class ResponseLoss(nn.Module):
 
     The head is read at the learnt positions only: with a question four times as long as its answer that is a fifth of
     its work.
+
+    Args:
+        n_text: ids below this are text.
+        text_weight: of a text token beside an audio token; the mean weight of a batch is 1. A spoken answer has ten
+            times as many codes as words, and what is answered is decided by the words.
     """
+
+    def __init__(self, *, n_text: int = 0, text_weight: float = 1.0) -> None:
+        super().__init__()
+        self.n_text, self.text_weight = n_text, text_weight
 
     def forward(self, model: Step1ForCausalLM, batch: PackedBatch) -> TokenLoss:
         """The loss of a batch; the first token of a sample is never predicted from another sample."""
         logits_NV, wanted_N = learnt_logits(model, batch)
-        total = functional.cross_entropy(logits_NV.float(), wanted_N, reduction="sum")
-        return TokenLoss(total=total, n_tokens=len(wanted_N))
+        lost_N = functional.cross_entropy(logits_NV.float(), wanted_N, reduction="none")
+        if self.text_weight == 1.0:
+            return TokenLoss(total=lost_N.sum(), n_tokens=len(wanted_N))
+        weight_N = torch.where(wanted_N < self.n_text, self.text_weight, 1.0)
+        return TokenLoss(total=(lost_N * weight_N).sum() / weight_N.mean(), n_tokens=len(wanted_N))
 
 
 def learnt_logits(model: Step1ForCausalLM, batch: PackedBatch) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,7 @@ class Recipe:
         n_preferences: questions that are answered twice for preference optimisation.
         listen_after: layers of the decoder after which it is read what it heard, see `listening`.
         listen_weight: of that loss.
+        text_weight: of an answer's text token beside an audio token, see `ResponseLoss`.
         beta: price of leaving the reference policy.
         preference_batch: pairs in a batch.
         merge_weights: of SFT 1, SFT 2 and DPO.
@@ -54,6 +55,7 @@ class Recipe:
     n_preferences: int = 120
     listen_after: int = 3
     listen_weight: float = 1.0
+    text_weight: float = 4.0
     beta: float = 0.1
     preference_batch: int = 8
     merge_weights: tuple[float, float, float] = PAPER_WEIGHTS
@@ -77,7 +79,7 @@ def tiny_recipe() -> Recipe:
             "linguistic": TrainingPlan(n_steps=3000, learning_rate=2e-3, n_warmup=100, final_share=0.05),
             "semantic_free": TrainingPlan(n_steps=1300, learning_rate=2e-3, n_warmup=100, final_share=0.3),
             "semantic": TrainingPlan(n_steps=1700, learning_rate=1e-3, n_warmup=10, final_share=0.05),
-            "hift": TrainingPlan(n_steps=2300, learning_rate=1e-3, n_warmup=50),
+            "hift": TrainingPlan(n_steps=1500, learning_rate=1e-3, n_warmup=50),
             "flow": TrainingPlan(n_steps=4500, learning_rate=1e-3, n_warmup=100, final_share=0.05),
             "pretrain": TrainingPlan(n_steps=1000, learning_rate=2e-3, n_warmup=100, final_share=0.6, optimizer="muon"),
             "sft1": TrainingPlan(n_steps=1500, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon"),

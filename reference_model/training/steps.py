@@ -295,7 +295,10 @@ class _Decoder:
         recipe = self.shop.recipe
         backbone.separate_projections()  # answering has joined them
         listening = ListeningLoss(
-            self.vocabulary.first_audio_id, after_layer=recipe.listen_after, weight=recipe.listen_weight
+            self.vocabulary.first_audio_id,
+            after_layer=recipe.listen_after,
+            weight=recipe.listen_weight,
+            text_weight=recipe.text_weight,
         )
         stage = sft_stage(name, backbone, rows, recipe.block, seed=recipe.seed, listening=listening)
         self.shop.run_stage(stage, name)

@@ -6,10 +6,11 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional
 
 from aqaa_eval.reference_model.backbone.step1 import Step1ForCausalLM
 from aqaa_eval.reference_model.config import Step1Config
-from aqaa_eval.reference_model.training.losses import DpoLoss, ResponseLoss, sequence_log_probs
+from aqaa_eval.reference_model.training.losses import DpoLoss, ResponseLoss, learnt_logits, sequence_log_probs
 from aqaa_eval.reference_model.training.packing import PackedBatch, lay_out, pack, packed_batches
 from aqaa_eval.reference_model.training.rows import TrainingRow
 
@@ -121,3 +122,13 @@ def test_an_epoch_holds_every_row_once_in_a_seeded_order():
     ids = [token for batch in epoch(0) for token in batch if token]
     assert sorted(ids) == sorted(token for sample in rows for token in sample.ids)
     assert epoch(0) == epoch(0) != epoch(1)
+
+
+def test_text_tokens_weigh_as_much_as_they_are_told(model):
+    plain, weighted = ResponseLoss(), ResponseLoss(n_text=9, text_weight=3.0)
+    sample = row([1, 2, 5, 9], 2)  # one text token and one audio token are learnt
+    batch = lay_out([[sample]], 4)
+    logits, wanted = learnt_logits(model, batch)
+    text, audio = functional.cross_entropy(logits.float(), wanted, reduction="none").tolist()
+    assert plain(model, batch).total.item() == pytest.approx(text + audio, rel=1e-5)
+    assert weighted(model, batch).total.item() == pytest.approx((3 * text + audio) / 2, rel=1e-5)
