@@ -13,7 +13,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -169,7 +169,10 @@ class _Run:
     def _keep_plan(self) -> None:
         path = self._folder / PLAN_NAME
         written = json.dumps({"stage": self._stage.name, **asdict(self._plan)}, indent=1)
-        if path.is_file() and json.loads(path.read_text()) != json.loads(written):
+        # A setting that came with a later version stood at its default before.
+        settled = {field.name: field.default for field in fields(self._plan) if field.default is not MISSING}
+        wanted = json.loads(written)
+        if path.is_file() and json.loads(json.dumps(settled)) | json.loads(path.read_text()) != wanted:
             raise ValueError(f"{self._folder} holds a training run of another plan: give another folder, or empty it")
         if self.is_main:
             self._folder.mkdir(parents=True, exist_ok=True)

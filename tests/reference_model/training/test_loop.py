@@ -151,3 +151,16 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
     assert curve(tmp_path / "two") == pytest.approx(curve(tmp_path / "one"), rel=1e-4)
+
+
+def test_a_plan_that_an_older_version_wrote_lacks_new_settings_and_goes_on(tmp_path):
+    train(line(), plan(n_steps=20), tmp_path)
+    path = tmp_path / "plan.json"
+    written = json.loads(path.read_text())
+    assert written.pop("optimizer") == "adamw"
+    path.write_text(json.dumps(written))
+    train(line(), plan(n_steps=20), tmp_path)
+    assert len(curve(tmp_path)) == 20
+    path.write_text(json.dumps(written))
+    with pytest.raises(ValueError, match="another plan"):
+        train(line(), plan(n_steps=20, optimizer="muon"), tmp_path)
