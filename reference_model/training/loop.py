@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from aqaa_eval.reference_model.training.muon import FACTOR, Muon, is_hidden_matrix
+from aqaa_eval.reference_model.training.muon import FACTOR, Muon, is_hidden
 
 BatchT = TypeVar("BatchT")
 METRICS_NAME = "metrics.jsonl"
@@ -43,7 +43,7 @@ class TrainingPlan:
         clip_norm: gradient norm at which a step is cut.
         n_accumulated: batches per step and process.
         precision: "no" (fp32) or "bf16" (autocast).
-        optimizer: "adamw", or "muon" for the decoder's matrices, see `muon`, and AdamW for the rest.
+        optimizer: "adamw", or "muon" for the matrices inside, see `muon`, and AdamW for the rest.
         seed: of the order of the data and of what the model draws.
         checkpoint_every: steps between checkpoints.
     """
@@ -281,8 +281,8 @@ class _Run:
 def _optimizers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
     """Matrices decay, vectors (norms, biases) do not."""
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    hidden = [p for name, p in trained.items() if plan.optimizer == "muon" and is_hidden_matrix(name, p)]
-    rest = [p for name, p in trained.items() if plan.optimizer != "muon" or not is_hidden_matrix(name, p)]
+    hidden = [p for name, p in trained.items() if plan.optimizer == "muon" and is_hidden(name, p)]
+    rest = [p for name, p in trained.items() if plan.optimizer != "muon" or not is_hidden(name, p)]
     groups = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": plan.weight_decay, "factor": 1.0},
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "factor": 1.0},

@@ -1,4 +1,4 @@
-"""Muon: momentum whose step is the nearest orthogonal matrix, for the matrices inside the decoder.
+"""Muon: momentum whose step is the nearest orthogonal matrix, for the matrices inside a network.
 
 Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); the step is scaled to the size
 of AdamW's, so that one learning rate serves both (arXiv 2502.16982, section 2.2). PyTorch's own computes in bf16, for
@@ -17,14 +17,18 @@ from torch import Tensor
 MOMENTUM = 0.95
 FACTOR = 2.0
 """Its learning rate over that of AdamW, which the other parameters have beside it."""
+NARROWEST = 24
+"""Rows or columns of the narrowest matrix: below that no direction is worth making room for."""
 _ROUNDS = 5
 _A, _B, _C = 3.4445, -4.775, 2.0315
 """A quintic that brings singular values between 0.003 and 1 near to 1 in five rounds."""
 
 
-def is_hidden_matrix(name: str, parameter: Tensor) -> bool:
-    """Whether a parameter is a matrix of a layer, not of the embedding or the head."""
-    return parameter.ndim == 2 and "layers." in name
+def is_hidden(name: str, parameter: Tensor) -> bool:
+    """Whether a parameter is a matrix or a kernel inside a network: no embedding, no head, nothing narrow."""
+    if parameter.ndim not in (2, 3) or "embed" in name or "head" in name:
+        return False
+    return min(parameter.shape[0], parameter[0].numel()) >= NARROWEST
 
 
 class Muon(torch.optim.Optimizer):
@@ -50,9 +54,10 @@ class Muon(torch.optim.Optimizer):
                 state = self.state[parameter]
                 mean = state.setdefault("mean", torch.zeros_like(parameter))
                 mean.lerp_(parameter.grad, 1 - MOMENTUM)
-                direction = orthogonal(parameter.grad.lerp(mean, MOMENTUM))
+                wanted = parameter.grad.lerp(mean, MOMENTUM).flatten(1)  # a kernel is a matrix of its outputs
+                far = 0.2 * math.sqrt(max(wanted.shape))
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(direction, alpha=-group["lr"] * 0.2 * math.sqrt(max(parameter.shape)))
+                parameter.add_(orthogonal(wanted).view_as(parameter), alpha=-group["lr"] * far)
         return loss
 
 

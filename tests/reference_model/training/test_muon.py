@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aqaa_eval.reference_model.training.loop import Stage, StepLoss, TrainingPlan, train
-from aqaa_eval.reference_model.training.muon import Muon, is_hidden_matrix, orthogonal
+from aqaa_eval.reference_model.training.muon import Muon, is_hidden, orthogonal
 
 PLAN = TrainingPlan(n_steps=60, learning_rate=0.02, n_warmup=5, checkpoint_every=20, optimizer="muon")
 
@@ -69,12 +69,24 @@ def test_a_step_moves_a_matrix_as_far_whatever_the_size_of_its_gradient() -> Non
     assert moved[0].diagonal().mean().item() == pytest.approx(-0.1 * 0.2 * 4, rel=0.35)  # square root of 16
 
 
-def test_only_matrices_of_layers_are_its_own() -> None:
-    named = dict(Layered().named_parameters())
-    assert [name for name, parameter in named.items() if is_hidden_matrix(name, parameter)] == [
+def test_matrices_and_kernels_inside_are_its_own_but_no_embedding_head_or_depthwise_kernel() -> None:
+    model = Layered()
+    model.convs = nn.ModuleList([nn.Conv1d(24, 24, 3), nn.Conv1d(24, 24, 3, groups=24)])
+    assert [name for name, parameter in model.named_parameters() if is_hidden(name, parameter)] == [
         "layers.0.weight",
         "layers.1.weight",
+        "convs.0.weight",
     ]
+
+
+def test_a_kernel_moves_as_the_matrix_of_its_outputs() -> None:
+    kernel = nn.Parameter(torch.zeros(24, 8, 4))
+    kernel.grad = torch.randn(kernel.shape, generator=torch.Generator().manual_seed(0))
+    flat = nn.Parameter(torch.zeros(24, 32))
+    flat.grad = kernel.grad.flatten(1)
+    for parameter in (kernel, flat):
+        Muon([parameter], lr=0.1).step()
+    assert torch.equal(kernel.flatten(1), flat)
 
 
 def test_it_learns_and_resumes_with_the_same_curve(tmp_path: Path) -> None:
