@@ -1,4 +1,4 @@
-"""`reference:tiny-random` or `reference:PATH`: the bundled Step-Audio-AQAA as a model under test.
+"""`reference`, `reference:tiny-random` or `reference:PATH`: the bundled Step-Audio-AQAA as a model under test.
 
 Answers are streamed, so the time to first audio is the real one. Earlier answers go back as their text, as the
 published training replaces earlier audio turns by transcripts.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aqaa_eval.reference_model.conversation import Utterance
     from aqaa_eval.reference_model.model import AnswerChunk, AnswerOptions, StepAudioAQAA
 
-DEFAULT_WEIGHTS = "tiny-random"
+DEFAULT_WEIGHTS = "tiny"
 _SETTINGS = {
     "layout": "output layout: interleave_10_15, text_to_audio, audio_only or N:M",
     "max_new_tokens": "longest answer in tokens; 0 for the published limit",

@@ -42,11 +42,14 @@ class Entry:
     layout_settings: str = ""
 
 
+BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "380e54adc1b85696217e2e283dde760a977d86355e3b45111e05708706714f2a"}
+"""Weights of the reference model that come with the package: SHA-256 of their `model.safetensors`."""
+
 MODELS: Mapping[str, Entry] = {
     "reference": Entry(
         target="aqaa_eval.adapters.reference:build",
         about="Step-Audio-AQAA, the bundled implementation",
-        usage="reference:tiny-random, reference:/path/to/checkpoint",
+        usage="reference, reference:tiny-random, reference:/path/to/checkpoint",
         layouts=("audio_only", "text_to_audio", "interleave_10_15"),
         layout_settings="aqaa_eval.adapters.reference:layout_settings",
     ),

@@ -98,7 +98,7 @@ def words_loss(hidden_BTD: Tensor, batch: PackedBatch, rows_VD: Tensor) -> Tenso
     sizes = [len(places) for places, _ in batch.heard]
     frames_ND = hidden_BTD.flatten(0, 1)[torch.cat([places for places, _ in batch.heard])].float()
     logits_NV = functional.linear(functional.rms_norm(frames_ND, frames_ND.shape[-1:]), rows_VD)
-    log_probs_TSV = pad_sequence(list(logits_NV.log_softmax(-1).split(sizes)))
+    log_probs_TSV = pad_sequence(list(torch.split(logits_NV.log_softmax(-1), sizes)))
     return functional.ctc_loss(
         log_probs_TSV,
         torch.cat([words for _, words in batch.heard]),

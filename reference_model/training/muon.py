@@ -68,7 +68,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     True
     """
     is_tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if is_tall else matrix) / (matrix.norm() + 1e-7)
+    x: Tensor = (matrix.T if is_tall else matrix) / (matrix.norm() + 1e-7)
     for _ in range(_ROUNDS):
         square = x @ x.T
         x = _A * x + (_B * square + _C * square @ square) @ x
