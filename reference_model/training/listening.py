@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from aqaa_eval.reference_model.backbone.step1 import Step1ForCausalLM
 from aqaa_eval.reference_model.training.losses import ResponseLoss, TokenLoss
 from aqaa_eval.reference_model.training.packing import PackedBatch
-from aqaa_eval.reference_model.training.rows import Heard, TrainingRow
+from aqaa_eval.reference_model.training.rows import Heard, TrainingRow, audio_mask
 from aqaa_eval.reference_model.vocabulary import UNKNOWN, Vocabulary
 
 
@@ -42,15 +42,9 @@ def with_words(row: TrainingRow, question: Sequence[int], answer: Sequence[int],
     >>> with_words(TrainingRow.of([31, code, code, 32], [9, code]), [70], [71], vocabulary).heard
     (Heard(places=(1, 2), words=(70,)), Heard(places=(5,), words=(71,)))
     """
-    is_audio = [vocabulary.is_audio(token) for token in row.ids]
-    asked, said = (
-        tuple(
-            place
-            for place, (audio, learnt) in enumerate(zip(is_audio, row.loss, strict=True))
-            if audio and learnt is of
-        )
-        for of in (False, True)
-    )
+    sounds = [place for place, is_audio in enumerate(audio_mask(row.ids, vocabulary)) if is_audio]
+    asked = tuple(place for place in sounds if not row.loss[place])
+    said = tuple(place for place in sounds if row.loss[place])
     found = (Heard(places=places, words=tuple(words)) for places, words in ((asked, question), (said, answer)))
     return replace(row, heard=tuple(part for part in found if part.places and part.words and UNKNOWN not in part.words))
 

@@ -281,8 +281,8 @@ class _Run:
 def _optimizers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
     """Matrices decay, vectors (norms, biases) do not."""
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    hidden = [p for name, p in trained.items() if plan.optimizer == "muon" and is_hidden(name, p)]
-    rest = [p for name, p in trained.items() if plan.optimizer != "muon" or not is_hidden(name, p)]
+    hidden = {name: p for name, p in trained.items() if plan.optimizer == "muon" and is_hidden(name, p)}
+    rest = [p for name, p in trained.items() if name not in hidden]
     groups = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": plan.weight_decay, "factor": 1.0},
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "factor": 1.0},
@@ -291,7 +291,7 @@ def _optimizers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimi
         torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=True)
     ]
     if hidden:
-        group = {"params": hidden, "factor": FACTOR}
+        group = {"params": list(hidden.values()), "factor": FACTOR}
         found.append(Muon([group], lr=plan.learning_rate, weight_decay=plan.weight_decay))
     return found
 

@@ -2,7 +2,8 @@
 
 Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); the step is scaled to the size
 of AdamW's, so that one learning rate serves both (arXiv 2502.16982, section 2.2). PyTorch's own computes in bf16, for
-which most CPUs have no instructions: there it takes longer than all the rest of a step.
+which most CPUs have no instructions: there it takes longer than all the rest of a step. It needs whole matrices, so not
+under FSDP, which cuts them.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is None:
                     continue
                 state = self.state[parameter]
-                mean = state.setdefault("mean", torch.zeros_like(parameter))
+                if not state:
+                    state["mean"] = torch.zeros_like(parameter)
+                mean = state["mean"]
                 mean.lerp_(parameter.grad, 1 - MOMENTUM)
                 wanted = parameter.grad.lerp(mean, MOMENTUM).flatten(1)  # a kernel is a matrix of its outputs
                 far = 0.2 * math.sqrt(max(wanted.shape))
