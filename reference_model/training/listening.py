@@ -92,7 +92,10 @@ def words_loss(hidden_BTD: Tensor, batch: PackedBatch, rows_VD: Tensor) -> Tenso
     sizes = [len(places) for places, _ in batch.heard]
     frames_ND = hidden_BTD.flatten(0, 1)[torch.cat([places for places, _ in batch.heard])].float()
     logits_NV = functional.linear(functional.rms_norm(frames_ND, frames_ND.shape[-1:]), rows_VD)
-    log_probs_TSV = pad_sequence(list(torch.split(logits_NV.log_softmax(-1), sizes)))
+    log_probs_NV = logits_NV.log_softmax(-1)
+    # Gathered at once: the gradient of padding one by one is a whole batch of zeros per sound.
+    place_TS = pad_sequence(list(torch.split(torch.arange(len(log_probs_NV)), sizes)))
+    log_probs_TSV = log_probs_NV.index_select(0, place_TS.flatten()).view(*place_TS.shape, -1)
     return functional.ctc_loss(
         log_probs_TSV,
         torch.cat([words for _, words in batch.heard]),
