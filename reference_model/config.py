@@ -107,6 +107,7 @@ class FlowConfig:
     hop: int = 256
     n_mels: int = 80
     speaker_dim: int = 192
+    temperature: float = 1.0  # deviation of the noise that the flow starts from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,7 @@ class ModelConfig:
     layouts: tuple[str, ...] = ("audio_only", "text_to_audio", "interleave_10_15")  # what the weights learnt
     prompt_convention: str = "chat"  # or "tts"
     max_new_tokens: int | None = None  # longest answer unless the caller says otherwise; None for the published limit
+    temperature: float | None = None  # of its answers unless the caller says otherwise; None for the published one
 
     def __post_init__(self) -> None:
         needed = self.first_audio_id + N_AUDIO_CODES + self.n_reserved_audio_ids
@@ -150,6 +152,8 @@ class ModelConfig:
             )
         if self.prompt_convention not in ("chat", "tts"):
             raise ValueError(f"prompt_convention ({self.prompt_convention!r}) must be 'chat' or 'tts'")
+        if self.temperature is not None and not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature ({self.temperature}) must be 0 (greedy) or more, or left out")
 
 
 def check_positive(config: object, *, allow_zero: tuple[str, ...]) -> None:

@@ -206,9 +206,14 @@ class StepAudioAQAA:
         )
 
     def published_sampling(self) -> Sampling:
-        """The settings that the family published for this prompt convention, within this model's own limits."""
+        """The settings that the family published for this prompt convention, within this model's own limits.
+
+        A model of its own temperature has that one: what suits 130 billion parameters makes a tiny one ramble.
+        """
         sampling = tts_sampling() if self.config.prompt_convention == "tts" else chat_sampling()
         limit = self.config.max_new_tokens or sampling.max_new_tokens
+        if self.config.temperature is not None:
+            sampling = replace(sampling, temperature=self.config.temperature)
         # A small max_seq_len leaves half of itself to the answer.
         return replace(sampling, max_new_tokens=min(limit, self.config.step1.max_seq_len // 2))
 

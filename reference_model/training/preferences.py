@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from aqaa_eval.reference_model.generate import Request, generate
 from aqaa_eval.reference_model.layout import parse_answer, parse_layout
 from aqaa_eval.reference_model.model import StepAudioAQAA
+from aqaa_eval.reference_model.sampling import Sampling
 from aqaa_eval.reference_model.training.domain.pairs import DomainPair
 from aqaa_eval.reference_model.training.rows import CodedExample, write_coded_prompt
 
@@ -88,7 +89,8 @@ def _draw(
         prompts=tuple(tuple(prompt) for prompt in prompts for _ in range(2)),
         seeds=tuple(pair.seed + turn for pair, _ in part for turn in range(2)),
         layout=parse_layout(LAYOUT),
-        sampling=model.published_sampling(),
+        # Two answers must be able to differ, however cool the model itself answers.
+        sampling=replace(model.published_sampling(), temperature=Sampling().temperature),
     )
     ids = [list(answer.ids) for answer in generate(model.backbone, model.vocabulary, request)]
     return [

@@ -211,7 +211,8 @@ class Flow(nn.Module):
         speaker_BV = functional.normalize(query.embedding.to(mu_BMF.dtype), dim=1)
         cond_BMF = torch.zeros_like(mu_BMF)
         cond_BMF[:, :, :n_prompt] = query.prompt_feat.transpose(1, 2)
-        mel_BMF = self.solve(mu_BMF, self.spk_embed_affine_layer(speaker_BV), cond_BMF, z_BMF, n_steps)
+        noise_BMF = self.config.temperature * z_BMF
+        mel_BMF = self.solve(mu_BMF, self.spk_embed_affine_layer(speaker_BV), cond_BMF, noise_BMF, n_steps)
         return mel_BMF[:, :, n_prompt:]
 
     @torch.inference_mode()
@@ -234,6 +235,8 @@ def _check_config(config: FlowConfig) -> None:
         raise ValueError(f"dim ({config.dim}) must be even and a multiple of heads ({config.heads})")
     if any(width % N_NORM_GROUPS for width in config.channels):
         raise ValueError(f"channels {config.channels} must be multiples of {N_NORM_GROUPS}, the groups of GroupNorm")
+    if not config.temperature >= 0:
+        raise ValueError(f"temperature ({config.temperature}) must be 0 or more; 1 is the noise of training")
     if not config.input_frame_rate_hz > 0:
         raise ValueError(f"input_frame_rate_hz ({config.input_frame_rate_hz}) must be above 0: codes per second")
 

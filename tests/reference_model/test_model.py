@@ -55,6 +55,22 @@ def test_the_seed_decides_the_answer(model: StepAudioAQAA) -> None:
     assert first.ids != other.ids
 
 
+def test_a_model_of_its_own_temperature_answers_by_it(model: StepAudioAQAA) -> None:
+    cool = StepAudioAQAA(
+        replace(model.config, temperature=0.0),
+        backbone=model.backbone,
+        tokenizer=model.tokenizer,
+        vocoder=model.vocoder,
+        vocabulary=model.vocabulary,
+    )
+    assert model.published_sampling().temperature == 0.7
+    assert cool.published_sampling() == replace(model.published_sampling(), temperature=0.0)
+    assert cool._request([ask()], [AnswerOptions()]).sampling.temperature == 0.0
+    assert cool._request([ask()], [AnswerOptions(sampling=SHORT)]).sampling == SHORT
+    with pytest.raises(ValueError, match=r"temperature \(-1.0\) must be 0"):
+        replace(model.config, temperature=-1.0)
+
+
 def test_the_fingerprint_tells_weights_apart(model: StepAudioAQAA) -> None:
     again, other = random_model(tiny(), seed=0), random_model(tiny(), seed=1)
     assert again.fingerprint() == model.fingerprint()

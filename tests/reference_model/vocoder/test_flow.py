@@ -85,6 +85,16 @@ def test_a_batch_gives_what_each_row_gives_alone(flow: Flow, upstream: Any, quer
 
 
 @torch.no_grad()
+def test_a_cool_flow_starts_from_less_noise(
+    flow: Flow, flow_config: FlowConfig, upstream: Any, query: FlowQuery
+) -> None:
+    cool = Flow(replace(flow_config, temperature=0.25)).eval()
+    cool.load_state_dict(flow.state_dict())
+    z = upstream.inputs["z"]
+    torch.testing.assert_close(cool.speak(query, z), flow.speak(query, 0.25 * z))
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("n_frames", [1, 2, 7, 8])
 def test_odd_and_even_lengths_come_back_from_the_unet_as_they_went_in(flow: Flow, n_frames: int) -> None:
     mu = torch.randn(1, 80, n_frames)
@@ -161,7 +171,12 @@ def test_noise_of_the_wrong_length_is_refused(flow: Flow, query: FlowQuery) -> N
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"heads": 3}, "dim"), ({"channels": (30, 32)}, "channels"), ({"input_frame_rate_hz": 0.0}, "above 0")],
+    [
+        ({"heads": 3}, "dim"),
+        ({"channels": (30, 32)}, "channels"),
+        ({"input_frame_rate_hz": 0.0}, "above 0"),
+        ({"temperature": -0.1}, r"temperature \(-0.1\) must be 0 or more"),
+    ],
 )
 def test_an_impossible_size_is_refused(flow_config: FlowConfig, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
