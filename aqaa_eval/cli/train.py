@@ -27,11 +27,15 @@ Layout = Annotated[str, typer.Option(help="Of the answers: interleave_10_15, tex
 Precision = Annotated[str, typer.Option(help="no (fp32) or bf16.")]
 Trained = Annotated[Path, typer.Option(help="Folder; the trained model comes into its folder `model`.")]
 Seed = Annotated[int, typer.Option(help="Of the order of the data.")]
+Start = Annotated[
+    str | None,
+    typer.Option(help="Model whose parts are the beginning (tiny or a folder); without it all begins from nothing."),
+]
 _DEFAULT_WORK = Path("runs/train-tiny")
 
 
 @app.command(name="all")
-def train_all(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
+def train_all(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start = None) -> None:
     """From nothing to all models and what is shipped: voices, tokenizer, vocoder, SFT 1 and 2, DPO, merge.
 
     aqaa-eval train all --preset tiny
@@ -42,7 +46,7 @@ def train_all(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
     from aqaa_eval.reference_model.training import steps
     from aqaa_eval.reference_model.training.shipping import ship
 
-    shop = _workshop(preset, out)
+    shop = _workshop(preset, out, start)
     tokenizer = steps.make_tokenizer(shop)
     codes = steps.make_codes(shop, tokenizer)
     vocoder = steps.make_vocoder(shop, codes)
@@ -57,22 +61,22 @@ def speak(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
 
 
 @app.command()
-def tokenizer(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
+def tokenizer(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start = None) -> None:
     """Up to the dual-codebook tokenizer, with the use of its codebooks."""
     from aqaa_eval.reference_model.training import steps
 
-    shop = _workshop(preset, out)
+    shop = _workshop(preset, out, start)
     codes = steps.make_codes(shop, steps.make_tokenizer(shop))
     for name, use in steps.uses_of_codebooks(shop, codes).items():
         print(f"{name}: {use.n_used} of {use.n_codes} codes used, perplexity {use.perplexity:.0f}")
 
 
 @app.command()
-def vocoder(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
+def vocoder(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start = None) -> None:
     """Up to the vocoder: HiFT on the answers' voice, then the flow on its codes."""
     from aqaa_eval.reference_model.training import steps
 
-    shop = _workshop(preset, out)
+    shop = _workshop(preset, out, start)
     steps.make_vocoder(shop, steps.make_codes(shop, steps.make_tokenizer(shop)))
     print(shop.folder)
 
@@ -189,10 +193,11 @@ def _clear_errors(verb: str) -> Iterator[None]:
         raise UsageError(f"train {verb}: {error}") from error
 
 
-def _workshop(preset: str, out: Path) -> Workshop:
+def _workshop(preset: str, out: Path, start: str | None = None) -> Workshop:
     """The folder with its recordings made."""
     from aqaa_eval.cli.training_studio import OfflineStudio, domain_pairs
     from aqaa_eval.core.errors import UsageError
+    from aqaa_eval.reference_model.checkpoint import load_model
     from aqaa_eval.reference_model.training.recipe import RECIPES
     from aqaa_eval.reference_model.training.speech_store import speak_domain
     from aqaa_eval.reference_model.training.workshop import Workshop
@@ -201,8 +206,10 @@ def _workshop(preset: str, out: Path) -> Workshop:
         raise UsageError(f"--preset {preset}: there is no such recipe; use one of {', '.join(RECIPES)}")
     recipe = RECIPES[preset]()
     told = _Told()
+    with _clear_errors(f"--start {start}"):
+        begun = load_model(start) if start else None
     pairs = domain_pairs(recipe)
-    shop = Workshop(recipe=recipe, folder=out, pairs=pairs, watch=told)
+    shop = Workshop(recipe=recipe, folder=out, pairs=pairs, watch=told, start=begun)
     with _clear_errors("speak"):
         speak_domain(
             pairs,

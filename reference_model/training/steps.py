@@ -26,6 +26,7 @@ from aqaa_eval.reference_model.checkpoint import save_model
 from aqaa_eval.reference_model.model import StepAudioAQAA, random_backbone
 from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
 from aqaa_eval.reference_model.tokenizer.preprocess import preprocess
+from aqaa_eval.reference_model.tokenizer.semantic import SemanticTokenizer
 from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_sound
 from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_VOICE
 from aqaa_eval.reference_model.training.lessons import Lessons, take_key
@@ -45,6 +46,7 @@ from aqaa_eval.reference_model.training.speech_store import (
     stored_takes,
 )
 from aqaa_eval.reference_model.training.stages import dpo_stage, epoch_seed, masked_for_dpo, sft_stage
+from aqaa_eval.reference_model.training.start import same_places, start_backbone, start_flow, take_over
 from aqaa_eval.reference_model.training.tokenizer_training import (
     CodebookUse,
     LinguisticTask,
@@ -70,6 +72,7 @@ Codes = dict[tuple[str, str], tuple[int, ...]]
 _CODED_AT_ONCE = 64
 _CMVN_TAKES = 400
 _MEAN_TAKES = 400
+_PLACES_TAKES = 2500
 _CODEBOOK_TAKES = 1000
 
 
@@ -102,8 +105,11 @@ def _linguistic(shop: Workshop, rows: Sequence[SpeechRow], table: PhonemeTable) 
     recipe = shop.recipe
     some = rows[:: max(1, len(rows) // _CMVN_TAKES)]
     torch.manual_seed(recipe.seed)
-    cmvn = measure_cmvn([torch.from_numpy(row.samples) for row in some])
+    start = shop.start and shop.start.tokenizer
+    cmvn = start.cmvn if start else measure_cmvn([torch.from_numpy(row.samples) for row in some])
     task = LinguisticTask(recipe.config.linguistic, cmvn, table.size)
+    if start:
+        take_over(task.encoder, start.linguistic)
     shop.run("linguistic", task, _speech_epochs(shop, rows, table))
     chosen = rows[:: max(1, len(rows) // _CODEBOOK_TAKES)]
     batches = speech_batches(chosen, table, seconds=recipe.speech_batch_s, seed=recipe.seed)
@@ -115,6 +121,8 @@ def _semantic(shop: Workshop, rows: Sequence[SpeechRow], table: PhonemeTable) ->
     recipe = shop.recipe
     torch.manual_seed(recipe.seed + 1)
     task = SemanticTask(recipe.config.semantic, table.size)
+    if shop.start and isinstance(shop.start.tokenizer.semantic, SemanticTokenizer):
+        take_over(task.tokenizer, shop.start.tokenizer.semantic)
     epochs = _speech_epochs(shop, rows, table)
     shop.run("semantic_free", task, epochs)
     if has_checkpoint(shop.stage_folder("semantic")):
@@ -181,6 +189,22 @@ def _takes_to_code(shop: Workshop) -> Iterator[tuple[str, str, Take]]:
                 yield take.kind, take_key(take.key, number), replace(plain, samples=samples)
 
 
+def code_places(shop: Workshop, codes: Codes) -> tuple[Tensor, Tensor]:
+    """What the start's tokenizer and the new one wrote at the same places of some recordings."""
+    assert shop.start is not None  # asked for only where there is one
+    every = max(1, count_takes(shop.speech) // _PLACES_TAKES)
+    was: list[list[int]] = []
+    now: list[tuple[int, ...]] = []
+    takes = islice(stored_takes(shop.speech), 0, None, every)
+    while part := list(islice(takes, _CODED_AT_ONCE)):
+        with torch.inference_mode():
+            was += shop.start.tokenizer.encode_batch(
+                [take.samples for take in part], [take.sample_rate_hz for take in part], names=[t.key for t in part]
+            )
+        now += [codes[take.kind, take.key] for take in part]
+    return same_places(was, now)
+
+
 def uses_of_codebooks(shop: Workshop, codes: Codes) -> dict[str, CodebookUse]:
     """How evenly the two codebooks are used over all recordings."""
     config = shop.recipe.config
@@ -196,7 +220,7 @@ def make_vocoder(shop: Workshop, codes: Codes) -> Vocoder:
     """Train HiFT and the flow on the voice of the answers."""
     rows = _voice_rows(shop, codes)
     hift = make_hift(shop, rows)
-    return Vocoder(make_flow(shop, rows).flow, hift.hift)
+    return Vocoder(make_flow(shop, rows, codes).flow, hift.hift)
 
 
 def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
@@ -204,6 +228,8 @@ def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
     recipe, config = shop.recipe, shop.recipe.config.hift
     torch.manual_seed(recipe.seed + 2)
     task = HiftTask(config)
+    if shop.start:
+        take_over(task.hift, shop.start.vocoder.hift)
 
     def epoch(number: int) -> Iterator[Any]:
         seed = epoch_seed(recipe.seed, number)
@@ -213,12 +239,13 @@ def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
     return task
 
 
-def make_flow(shop: Workshop, rows: Sequence[VoiceRow]) -> FlowTask:
+def make_flow(shop: Workshop, rows: Sequence[VoiceRow], codes: Codes) -> FlowTask:
     """Train the flow on the voice of the answers."""
     recipe, config = shop.recipe, shop.recipe.config.flow
     torch.manual_seed(recipe.seed + 3)
     task = FlowTask(config)
-    task.start_at(mean_mel(rows[:: max(1, len(rows) // _MEAN_TAKES)]))
+    if not (shop.start and start_flow(task.flow, shop.start, code_places(shop, codes))):
+        task.start_at(mean_mel(rows[:: max(1, len(rows) // _MEAN_TAKES)]))
 
     def epoch(number: int) -> Iterator[Any]:
         return flow_batches(rows, config, frames=recipe.flow_frames, seed=epoch_seed(recipe.seed, number))
@@ -266,7 +293,8 @@ def make_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer, Vocode
     decoder = _Decoder(shop, parts, vocabulary)
     backbone = random_backbone(recipe.config, recipe.seed).train()
     place_codes_by_sound(backbone, parts[0], vocabulary)
-    decoder.learn("pretrain", backbone, lessons.pretraining())
+    if not (shop.start and start_backbone(backbone, shop.start, code_places(shop, codes))):
+        decoder.learn("pretrain", backbone, lessons.pretraining())  # a start that fits has it behind it
     decoder.learn("sft1", backbone, lessons.stage_1())
     decoder.save("sft1", backbone)
     first = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}

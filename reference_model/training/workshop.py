@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from aqaa_eval.reference_model.model import StepAudioAQAA
 from aqaa_eval.reference_model.training.domain.pairs import TRAIN, DomainPair
 from aqaa_eval.reference_model.training.loop import Stage, TrainingPlan, Watcher, train
 from aqaa_eval.reference_model.training.recipe import Recipe
@@ -28,12 +29,14 @@ class Workshop:
         folder: for everything that is made.
         pairs: of the domain; those that are held out are coded, and never learnt.
         watch: told of progress.
+        start: a model whose parts are the beginning where their sizes are the recipe's; None begins from nothing.
     """
 
     recipe: Recipe
     folder: Path
     pairs: Sequence[DomainPair]
     watch: StageWatcher | None = None
+    start: StepAudioAQAA | None = None
 
     @property
     def speech(self) -> Path:

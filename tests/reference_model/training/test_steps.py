@@ -120,6 +120,28 @@ def test_a_second_call_makes_nothing_twice(shop, merged):
     assert load(str(merged)).fingerprint() == stored
 
 
+def test_a_training_that_learns_nothing_gives_back_its_start(shop, merged, tmp_path):
+    """At a learning rate of nothing every part is the start's; only the codes are laid anew."""
+    start = load(str(merged))
+    plans = {name: replace(plan, learning_rate=1e-12) for name, plan in shop.recipe.plans.items()}
+    again = replace(shop, folder=tmp_path, recipe=replace(shop.recipe, plans=plans), start=start)
+    again.speech.symlink_to(shop.speech)
+    tokenizer = steps.make_tokenizer(again)
+    for mine, theirs in ((tokenizer.linguistic, start.tokenizer.linguistic), (tokenizer.cmvn, start.tokenizer.cmvn)):
+        torch.testing.assert_close(weights_of(mine), weights_of(theirs))
+    codes = steps.make_codes(again, tokenizer)
+    rows = steps._voice_rows(again, codes)
+    hift, flow = steps.make_hift(again, rows).hift, steps.make_flow(again, rows, codes).flow
+    torch.testing.assert_close(weights_of(hift), weights_of(start.vocoder.hift))
+    torch.testing.assert_close(weights_of(flow.decoder), weights_of(start.vocoder.flow.decoder))
+
+
+def weights_of(part: torch.nn.Module | torch.Tensor) -> torch.Tensor:
+    if isinstance(part, torch.Tensor):
+        return part
+    return torch.cat([parameter.detach().flatten() for parameter in part.parameters()])
+
+
 def test_nothing_that_is_held_out_is_learnt(shop):
     held_out = {pair.key for pair in shop.pairs if pair.split == HELD_OUT}
     asked = {pair.question for pair in shop.pairs if pair.split == HELD_OUT}
