@@ -42,7 +42,7 @@ class Entry:
     layout_settings: str = ""
 
 
-BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "380e54adc1b85696217e2e283dde760a977d86355e3b45111e05708706714f2a"}
+BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "9adaabd349d6a6be9a27e735a1ea5ab170beb43b81125eeed3da8961afa8d87d"}
 """Weights of the reference model that come with the package: SHA-256 of their `model.safetensors`."""
 
 MODELS: Mapping[str, Entry] = {

@@ -45,7 +45,7 @@ class Recipe:
     speech_batch_s: float = 30.0
     flow_frames: int = 1600
     hift_frames: int = 32
-    hift_batch: int = 16
+    hift_batch: int = 8
     voices_per_case: int = 2
     n_dictations: int = 4_000
     n_question_takes: int = 2
@@ -67,22 +67,27 @@ def tiny_recipe() -> Recipe:
     small = tiny()
     config = replace(
         small,
+        temperature=0.3,  # warmer ones answer fewer training questions right, cooler ones no more
         step1=replace(small.step1, num_hidden_layers=5),
         linguistic=replace(small.linguistic, dim=128, ffn=256, blocks=4),
         semantic=replace(small.semantic, n_audio_state=128, n_audio_layer=3),
-        flow=replace(small.flow, dim=96, ffn=192, channels=(96, 96), n_heads=3),
-        hift=HiftConfig(base_channels=48, f0_channels=48),
+        flow=replace(small.flow, dim=96, ffn=192, channels=(96, 96), n_heads=3, temperature=0.25),
+        hift=HiftConfig(base_channels=64, f0_channels=64),
     )
     return Recipe(
         config=config,
         plans={
-            "linguistic": TrainingPlan(n_steps=3000, learning_rate=2e-3, n_warmup=100, final_share=0.05),
-            "semantic_free": TrainingPlan(n_steps=1300, learning_rate=2e-3, n_warmup=100, final_share=0.3),
-            "semantic": TrainingPlan(n_steps=1700, learning_rate=1e-3, n_warmup=10, final_share=0.05),
-            "hift": TrainingPlan(n_steps=1500, learning_rate=1e-3, n_warmup=50),
-            "flow": TrainingPlan(n_steps=4500, learning_rate=1e-3, n_warmup=100, final_share=0.05),
+            "linguistic": TrainingPlan(
+                n_steps=2500, learning_rate=2e-3, n_warmup=50, final_share=0.05, optimizer="muon"
+            ),
+            "semantic_free": TrainingPlan(
+                n_steps=1000, learning_rate=2e-3, n_warmup=50, final_share=0.3, optimizer="muon"
+            ),
+            "semantic": TrainingPlan(n_steps=1500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
+            "hift": TrainingPlan(n_steps=5200, learning_rate=1e-3, n_warmup=50, final_share=0.05),
+            "flow": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=100, final_share=0.05),
             "pretrain": TrainingPlan(n_steps=1000, learning_rate=2e-3, n_warmup=100, final_share=0.6, optimizer="muon"),
-            "sft1": TrainingPlan(n_steps=1500, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon"),
+            "sft1": TrainingPlan(n_steps=2800, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon"),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
             "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
         },
