@@ -102,10 +102,10 @@ def test_what_is_not_speech_gives_no_words(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize("name", LOCAL)
 def test_a_looped_syllable_is_no_plain_answer(name: str, speak: Speak) -> None:
-    syllable = speak("Ba.")
+    syllable = speak("No.")
     [segment] = speech_segments(syllable)
     once = syllable.samples[int(segment.start_s * RATE_HZ) : int(segment.end_s * RATE_HZ)]
-    first, second = (_heard(name, [_audio(np.tile(once, 8))])[0] for _ in range(2))
+    first, second = (_heard(name, [_audio(np.tile(once, 12))])[0] for _ in range(2))
     assert first.failure in (Failure.LOOPED, Failure.ASR_HALLUCINATED, Failure.ASR_EMPTY)
     assert first.note
     assert first == second

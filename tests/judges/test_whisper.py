@@ -108,10 +108,10 @@ def test_a_long_silence_inside_is_skipped_and_word_times_are_of_the_recording(
 
 
 def test_a_looped_syllable_is_marked_and_comes_out_the_same_twice(whisper: GuardedTranscriber, speak: Speak) -> None:
-    syllable = speak("Ba.")
+    syllable = speak("No.")
     [segment] = speech_segments(syllable)
     once = syllable.samples[int(segment.start_s * RATE_HZ) : int(segment.end_s * RATE_HZ)]
-    looped = np.tile(once, 8)
+    looped = np.tile(once, 12)
     first, second = (_transcribe(whisper, _audio(looped.copy()), "en") for _ in range(2))
     assert first.failure in {Failure.LOOPED, Failure.ASR_HALLUCINATED}
     assert first.note

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from aqaa_eval.core.checking import CheckOutcome, Heard
@@ -67,7 +69,8 @@ def test_without_an_answer_before_a_comparison_fails_and_says_so(speak, name):
 
 def test_the_measurement_tells_both_values_and_the_demand(speak):
     outcome = check("slower_than_before", speak(TEXT, rate=0.7, previous=speak(TEXT)), by=0.15)
-    assert outcome.measured == "3.1 syllables/s against 4.5 before: 32 % slower, 15 % asked"
+    # The test voice computes in 8 bits: its pace differs by a hundredth between processors.
+    assert re.fullmatch(r"3\.1 syllables/s against 4\.5 before: 3[12] % slower, 15 % asked", outcome.measured)
 
 
 def test_the_rate_is_held_against_a_given_one(speak):
