@@ -154,22 +154,28 @@ def make_codes(shop: Workshop, tokenizer: DualTokenizer) -> Codes:
         rows: list[dict[str, Any]] = []
         takes = _takes_to_code(shop)
         n_takes = count_takes(shop.speech) + _n_further_takes(shop)
-        while part := list(islice(takes, _CODED_AT_ONCE)):
-            with torch.inference_mode():
-                found = tokenizer.encode_batch(
-                    [take.samples for _, _, take in part],
-                    [take.sample_rate_hz for _, _, take in part],
-                    names=[key for _, key, _ in part],
-                )
-            rows += [
-                {"kind": kind, "key": key, "codes": codes} for (kind, key, _), codes in zip(part, found, strict=True)
-            ]
-            if shop.watch:
+        for kind, key, found in _coded(tokenizer, takes):
+            rows.append({"kind": kind, "key": key, "codes": found})
+            if shop.watch and (len(rows) % _CODED_AT_ONCE == 0 or len(rows) == n_takes):
                 shop.watch("codes", len(rows), n_takes, {})
         temporary = made.with_suffix(".part")
         pq.write_table(pa.Table.from_pylist(rows), temporary)
         os.replace(temporary, made)
     return {(row["kind"], row["key"]): tuple(row["codes"]) for row in pq.read_table(made).to_pylist()}
+
+
+def _coded(
+    tokenizer: DualTokenizer, takes: Iterator[tuple[str, str, Take | StoredTake]]
+) -> Iterator[tuple[str, str, list[int]]]:
+    """Kind, key and codes of every take."""
+    while part := list(islice(takes, _CODED_AT_ONCE)):
+        with torch.inference_mode():
+            found = tokenizer.encode_batch(
+                [take.samples for _, _, take in part],
+                [take.sample_rate_hz for _, _, take in part],
+                names=[key for _, key, _ in part],
+            )
+        yield from ((kind, key, codes) for (kind, key, _), codes in zip(part, found, strict=True))
 
 
 def _n_further_takes(shop: Workshop) -> int:
@@ -190,19 +196,17 @@ def _takes_to_code(shop: Workshop) -> Iterator[tuple[str, str, Take]]:
 
 
 def code_places(shop: Workshop, codes: Codes) -> tuple[Tensor, Tensor]:
-    """What the start's tokenizer and the new one wrote at the same places of some recordings."""
+    """What the start's tokenizer and the new one wrote at the same places of some recordings; made once."""
     assert shop.start is not None  # asked for only where there is one
-    every = max(1, count_takes(shop.speech) // _PLACES_TAKES)
-    was: list[list[int]] = []
-    now: list[tuple[int, ...]] = []
-    takes = islice(stored_takes(shop.speech), 0, None, every)
-    while part := list(islice(takes, _CODED_AT_ONCE)):
-        with torch.inference_mode():
-            was += shop.start.tokenizer.encode_batch(
-                [take.samples for take in part], [take.sample_rate_hz for take in part], names=[t.key for t in part]
-            )
-        now += [codes[take.kind, take.key] for take in part]
-    return same_places(was, now)
+    made = shop.folder / "places.safetensors"
+    if not made.is_file():
+        every = max(1, count_takes(shop.speech) // _PLACES_TAKES)
+        some = ((take.kind, take.key, take) for take in islice(stored_takes(shop.speech), 0, None, every))
+        coded = list(_coded(shop.start.tokenizer, some))
+        was, now = same_places([found for _, _, found in coded], [codes[kind, key] for kind, key, _ in coded])
+        save_whole({"was": was, "now": now}, made)
+    places = load_file(made)
+    return places["was"], places["now"]
 
 
 def uses_of_codebooks(shop: Workshop, codes: Codes) -> dict[str, CodebookUse]:
