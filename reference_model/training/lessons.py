@@ -78,6 +78,10 @@ class Lessons:
             rows += self._rows(chosen, name)
         return rows
 
+    def answers(self) -> list[TrainingRow]:
+        """AQTAA in the paper's layout for every pair, once."""
+        return self._rows([self.spoken(pair) for pair in self.pairs], _FIRST_LAYOUT)
+
     def stage_2(self) -> list[TrainingRow]:
         """Selected AQTAA: every pair that asks something of the voice, and a seventh of the others."""
         chosen = [pair for pair in self.pairs if pair.capability in SKILLS or _draw(pair) % 7 == 0]

@@ -42,7 +42,7 @@ class TrainingPlan:
         betas: of AdamW.
         clip_norm: gradient norm at which a step is cut.
         n_accumulated: batches per step and process.
-        precision: "no" (fp32) or "bf16" (autocast).
+        precision: "no" (fp32), "bf16" (autocast), or "auto": bf16 where the processor computes in it, else fp32.
         optimizer: "adamw", or "muon" for the matrices inside, see `muon`, and AdamW for the rest.
         seed: of the order of the data and of what the model draws.
         checkpoint_every: steps between checkpoints.
@@ -64,8 +64,8 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         if self.n_steps < 1 or self.n_accumulated < 1 or self.checkpoint_every < 1 or not self.learning_rate > 0:
             raise ValueError("n_steps, n_accumulated and checkpoint_every must be at least 1, learning_rate above 0")
-        if self.precision not in ("no", "bf16"):
-            raise ValueError(f"precision {self.precision!r} must be 'no' or 'bf16'")
+        if self.precision not in ("no", "bf16", "auto"):
+            raise ValueError(f"precision {self.precision!r} must be 'no', 'bf16' or 'auto'")
         if self.optimizer not in ("adamw", "muon"):
             raise ValueError(f"optimizer {self.optimizer!r} must be 'adamw' or 'muon'")
 
@@ -239,7 +239,10 @@ class _Run:
 
     def _autocast(self) -> Any:
         device = self._accelerator.device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self._plan.precision == "bf16")
+        precision = self._plan.precision
+        return torch.autocast(
+            device, torch.bfloat16, enabled=precision == "bf16" or (precision == "auto" and computes_in_bf16())
+        )
 
     def _scale_gradients(self, factor: float) -> None:
         for parameter in self._model.parameters():
@@ -294,6 +297,13 @@ def _optimizers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimi
         group = {"params": list(hidden.values()), "factor": FACTOR}
         found.append(Muon([group], lr=plan.learning_rate, weight_decay=plan.weight_decay))
     return found
+
+
+def computes_in_bf16() -> bool:
+    """Whether bf16 is quicker than fp32 here: on a GPU that has it, or a processor with matrix tiles (Intel AMX)."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_amx_tile_supported())
 
 
 def has_checkpoint(folder: Path) -> bool:

@@ -17,14 +17,19 @@ class Recipe:
 
     Attributes:
         config: sizes of all parts.
-        plans: by stage: linguistic, semantic_free, semantic, hift, flow, pretrain, sft1, sft2, dpo.
+        plans: by stage: linguistic, semantic_free, semantic, hift, hift_critics, flow, pretrain, sft1, sft2, dpo;
+            codebooks, of which `train all` makes nothing.
         block: of the decoder's batches.
         speech_batch_s: seconds of sound in a batch of the tokenizers.
         flow_frames: mel frames in a batch of the flow.
         hift_frames: mel frames of a crop.
         hift_batch: crops in a batch.
+        n_answer_turns: how often an answer is heard by the flow for every reading.
+        n_said_again: readings, about, that the flow says again, beside all answers, for HiFT to learn from at last.
         voices_per_case: voices that ask each question of the tiny domain.
+        most_per_template: questions of one kind at most, about: sums alone would be half of all.
         n_dictations: rows of unrelated words that are only written down.
+        n_long_dictations: longer ones, of more words and by the slow voices, too.
         n_question_takes: how often each training question is coded: as it was recorded, then varied.
         per_template: rows of stage 1 that each kind of question gets, at least about; rare kinds are repeated.
         n_trained: about how many of the training questions are used; None for all.
@@ -32,6 +37,7 @@ class Recipe:
         n_preferences: questions that are answered twice for preference optimisation.
         listen_after: layers of the decoder after which it is read what it heard, see `listening`.
         listen_weight: of that loss.
+        code_noise: share of the codes of questions that are changed for neighbours, see `code_noise`.
         text_weight: of an answer's text token beside an audio token, see `ResponseLoss`.
         beta: price of leaving the reference policy.
         preference_batch: pairs in a batch.
@@ -46,15 +52,20 @@ class Recipe:
     flow_frames: int = 1600
     hift_frames: int = 32
     hift_batch: int = 8
+    n_answer_turns: int = 4
+    n_said_again: int = 1_000
     voices_per_case: int = 2
+    most_per_template: int = 1_500
     n_dictations: int = 4_000
+    n_long_dictations: int = 8_000
     n_question_takes: int = 2
     per_template: int = 900
     n_trained: int | None = None
     n_held_out: int = 150
-    n_preferences: int = 120
+    n_preferences: int = 240
     listen_after: int = 3
     listen_weight: float = 1.0
+    code_noise: float = 0.2
     text_weight: float = 4.0
     beta: float = 0.1
     preference_batch: int = 8
@@ -71,8 +82,17 @@ def tiny_recipe() -> Recipe:
         step1=replace(small.step1, num_hidden_layers=5),
         linguistic=replace(small.linguistic, dim=128, ffn=256, blocks=4),
         semantic=replace(small.semantic, n_audio_state=128, n_audio_layer=3),
-        flow=replace(small.flow, dim=96, ffn=192, channels=(96, 96), n_heads=3, temperature=0.25),
-        hift=HiftConfig(base_channels=64, f0_channels=64),
+        flow=replace(small.flow, dim=128, ffn=256, channels=(128, 128), n_heads=4, head_dim=32, temperature=0.25),
+        # One wide stage at eight steps a frame, and a longer STFT: as iSTFTNet upsamples less (arXiv 2203.02395).
+        hift=HiftConfig(
+            base_channels=128,
+            f0_channels=64,
+            upsample_rates=(8,),
+            upsample_kernels=(16,),
+            source_resblock_kernels=(7,),
+            n_fft=128,
+            hop=32,
+        ),
     )
     return Recipe(
         config=config,
@@ -84,10 +104,18 @@ def tiny_recipe() -> Recipe:
                 n_steps=1000, learning_rate=2e-3, n_warmup=50, final_share=0.3, optimizer="muon"
             ),
             "semantic": TrainingPlan(n_steps=1500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
-            "hift": TrainingPlan(n_steps=5200, learning_rate=1e-3, n_warmup=50, final_share=0.05),
-            "flow": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=100, final_share=0.05),
-            "pretrain": TrainingPlan(n_steps=1000, learning_rate=2e-3, n_warmup=100, final_share=0.6, optimizer="muon"),
-            "sft1": TrainingPlan(n_steps=2800, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon"),
+            "hift": TrainingPlan(n_steps=4000, learning_rate=1e-3, n_warmup=50, final_share=0.3),
+            "hift_critics": TrainingPlan(
+                n_steps=5000, learning_rate=4e-4, n_warmup=200, betas=(0.8, 0.99), final_share=0.05
+            ),
+            "flow": TrainingPlan(n_steps=4000, learning_rate=1e-3, n_warmup=100, final_share=0.03),
+            "pretrain": TrainingPlan(
+                n_steps=1000, learning_rate=2e-3, n_warmup=100, final_share=0.6, optimizer="muon", precision="auto"
+            ),
+            "sft1": TrainingPlan(
+                n_steps=3200, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon", precision="auto"
+            ),
+            "codebooks": TrainingPlan(n_steps=600, learning_rate=2e-3, n_warmup=50, optimizer="muon", precision="auto"),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
             "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
         },
@@ -107,8 +135,10 @@ def smoke_recipe() -> Recipe:
         flow_frames=300,
         hift_frames=16,
         hift_batch=2,
+        n_said_again=8,
         voices_per_case=1,
         n_dictations=12,
+        n_long_dictations=12,
         n_trained=60,
         n_held_out=9,
         n_preferences=4,

@@ -40,6 +40,7 @@ def sft_stage(
     *,
     seed: int,
     listening: ListeningLoss | None = None,
+    vary: Callable[[Sequence[TrainingRow], int], Sequence[TrainingRow]] | None = None,
 ) -> Stage[Any]:
     """Full-parameter fine-tuning on the answers' tokens.
 
@@ -50,6 +51,7 @@ def sft_stage(
         shape: of the batches.
         seed: of their order.
         listening: reads the words of the rows' sounds, too; None for the answers alone.
+        vary: gives the rows of an epoch by its seed; None for the same ones each time.
     """
     loss = listening or ResponseLoss()
 
@@ -58,7 +60,9 @@ def sft_stage(
         return StepLoss(total=found.total, count=found.n_tokens, shown=found.shown)
 
     def epoch(number: int) -> Iterator[PackedBatch]:
-        return packed_batches(rows, length=shape.length, batch_size=shape.batch_size, seed=epoch_seed(seed, number))
+        drawn = epoch_seed(seed, number)
+        varied = vary(rows, drawn) if vary else rows
+        return packed_batches(varied, length=shape.length, batch_size=shape.batch_size, seed=drawn)
 
     return _stage(name, model, step, epoch)
 

@@ -64,20 +64,29 @@ def same_places(was: Sequence[Sequence[int]], now: Sequence[Sequence[int]]) -> t
     return torch.tensor([code for row in was for code in row]), torch.tensor([code for row in now for code in row])
 
 
-def start_backbone(backbone: Step1ForCausalLM, start: StepAudioAQAA, places: tuple[Tensor, Tensor]) -> bool:
-    """Begin a decoder with that of a model, its code rows following the new codes; whether its sizes allowed it."""
+def start_backbone(backbone: Step1ForCausalLM, start: StepAudioAQAA, places: tuple[Tensor, Tensor] | None) -> bool:
+    """Begin a decoder with that of a model, its code rows following the new codes; whether its sizes allowed it.
+
+    Args:
+        backbone: is changed.
+        start: the model.
+        places: old and new codes at the same places; None where the codes are the same.
+    """
     start.backbone.separate_projections()
     if not take_over(backbone, start.backbone):
         return False
+    if places is None:
+        return True
     first = start.vocabulary.first_audio_id
     for rows_VD in (backbone.model.embed_tokens.weight, backbone.lm_head.weight):
         follow_codes(rows_VD[first:], *places)
     return True
 
 
-def start_flow(flow: Flow, start: StepAudioAQAA, places: tuple[Tensor, Tensor]) -> bool:
+def start_flow(flow: Flow, start: StepAudioAQAA, places: tuple[Tensor, Tensor] | None) -> bool:
     """The same for the flow."""
     if not take_over(flow, start.vocoder.flow):
         return False
-    follow_codes(flow.input_embedding.weight, *places)
+    if places is not None:
+        follow_codes(flow.input_embedding.weight, *places)
     return True

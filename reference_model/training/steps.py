@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from aqaa_eval.reference_model.backbone.step1 import Step1ForCausalLM
-from aqaa_eval.reference_model.checkpoint import save_model
 from aqaa_eval.reference_model.model import StepAudioAQAA, random_backbone
 from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
 from aqaa_eval.reference_model.tokenizer.preprocess import preprocess
 from aqaa_eval.reference_model.tokenizer.semantic import SemanticTokenizer
 from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_sound
+from aqaa_eval.reference_model.training.critics import CriticisedHiftTask
+from aqaa_eval.reference_model.training.decoders import DecoderStages, lessons_of
 from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_VOICE
 from aqaa_eval.reference_model.training.lessons import Lessons, take_key
-from aqaa_eval.reference_model.training.listening import ListeningLoss
 from aqaa_eval.reference_model.training.loop import has_checkpoint
 from aqaa_eval.reference_model.training.merging import merge_checkpoints
 from aqaa_eval.reference_model.training.preferences import Rank, answered_twice
@@ -45,7 +44,7 @@ from aqaa_eval.reference_model.training.speech_store import (
     count_takes,
     stored_takes,
 )
-from aqaa_eval.reference_model.training.stages import dpo_stage, epoch_seed, masked_for_dpo, sft_stage
+from aqaa_eval.reference_model.training.stages import epoch_seed, masked_for_dpo
 from aqaa_eval.reference_model.training.start import same_places, start_backbone, start_flow, take_over
 from aqaa_eval.reference_model.training.tokenizer_training import (
     CodebookUse,
@@ -63,9 +62,11 @@ from aqaa_eval.reference_model.training.vocoder_training import (
     flow_batches,
     hift_batches,
     mean_mel,
+    said_again,
 )
 from aqaa_eval.reference_model.training.workshop import Workshop
 from aqaa_eval.reference_model.vocabulary import Vocabulary
+from aqaa_eval.reference_model.vocoder.flow import Flow
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
 Codes = dict[tuple[str, str], tuple[int, ...]]
@@ -77,7 +78,9 @@ _CODEBOOK_TAKES = 1000
 
 
 def make_tokenizer(shop: Workshop) -> DualTokenizer:
-    """Train both encoders and their codebooks, or read them if they are made."""
+    """Train both encoders and their codebooks, or read them if they are made; or take over the start's."""
+    if shop.start and shop.keeps_tokenizer:
+        return shop.start.tokenizer
     made = shop.folder / "tokenizer.safetensors"
     if made.is_file():
         tokenizer = DualTokenizer.blank(shop.recipe.config)
@@ -195,9 +198,14 @@ def _takes_to_code(shop: Workshop) -> Iterator[tuple[str, str, Take]]:
                 yield take.kind, take_key(take.key, number), replace(plain, samples=samples)
 
 
-def code_places(shop: Workshop, codes: Codes) -> tuple[Tensor, Tensor]:
-    """What the start's tokenizer and the new one wrote at the same places of some recordings; made once."""
+def code_places(shop: Workshop, codes: Codes) -> tuple[Tensor, Tensor] | None:
+    """What the start's tokenizer and the new one wrote at the same places of some recordings; made once.
+
+    None where they are the same tokenizer.
+    """
     assert shop.start is not None  # asked for only where there is one
+    if shop.keeps_tokenizer:
+        return None
     made = shop.folder / "places.safetensors"
     if not made.is_file():
         every = max(1, count_takes(shop.speech) // _PLACES_TAKES)
@@ -222,25 +230,46 @@ def uses_of_codebooks(shop: Workshop, codes: Codes) -> dict[str, CodebookUse]:
 
 def make_vocoder(shop: Workshop, codes: Codes) -> Vocoder:
     """Train HiFT and the flow on the voice of the answers."""
-    rows = _voice_rows(shop, codes)
-    hift = make_hift(shop, rows)
-    return Vocoder(make_flow(shop, rows, codes).flow, hift.hift)
+    answers, readings = (_voice_rows(shop, codes, kind) for kind in (ANSWER, READING))
+    hift = make_hift(shop, [*answers, *readings])
+    # The answers are few, and what will be said: they are heard more often than the readings.
+    flow = make_flow(shop, [*answers * shop.recipe.n_answer_turns, *readings], codes).flow
+    some = readings[:: max(1, len(readings) // shop.recipe.n_said_again)]
+    finish_hift(shop, hift, flow, [*answers, *some])
+    return Vocoder(flow, hift.hift)
 
 
 def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
-    """Train HiFT on the voice of the answers; it needs no codes."""
+    """Train HiFT on the voice of the answers, from the mel of recordings; it needs no codes."""
     recipe, config = shop.recipe, shop.recipe.config.hift
     torch.manual_seed(recipe.seed + 2)
     task = HiftTask(config)
     if shop.start:
         take_over(task.hift, shop.start.vocoder.hift)
 
+    shop.run("hift", task, _hift_epochs(shop, rows))
+    return task
+
+
+def finish_hift(shop: Workshop, task: HiftTask, flow: Flow, rows: Sequence[VoiceRow]) -> None:
+    """Train HiFT on, beside its critics, from the mel that the flow makes."""
+    recipe = shop.recipe
+    torch.manual_seed(recipe.seed + 4)
+    criticised = CriticisedHiftTask(task)
+    again = list(said_again(flow.eval(), rows, frames=recipe.flow_frames, seed=recipe.seed))
+    shop.run("hift_critics", criticised, _hift_epochs(shop, again))
+
+
+def _hift_epochs(shop: Workshop, rows: Sequence[VoiceRow]) -> Callable[[int], Iterator[Any]]:
+    recipe = shop.recipe
+
     def epoch(number: int) -> Iterator[Any]:
         seed = epoch_seed(recipe.seed, number)
-        return hift_batches(rows, config, n_frames=recipe.hift_frames, batch_size=recipe.hift_batch, seed=seed)
+        return hift_batches(
+            rows, recipe.config.hift, n_frames=recipe.hift_frames, batch_size=recipe.hift_batch, seed=seed
+        )
 
-    shop.run("hift", task, epoch)
-    return task
+    return epoch
 
 
 def make_flow(shop: Workshop, rows: Sequence[VoiceRow], codes: Codes) -> FlowTask:
@@ -258,7 +287,7 @@ def make_flow(shop: Workshop, rows: Sequence[VoiceRow], codes: Codes) -> FlowTas
     return task
 
 
-def _voice_rows(shop: Workshop, codes: Codes) -> list[VoiceRow]:
+def _voice_rows(shop: Workshop, codes: Codes, kind: str) -> list[VoiceRow]:
     return [
         VoiceRow(
             key=take.key,
@@ -266,7 +295,7 @@ def _voice_rows(shop: Workshop, codes: Codes) -> list[VoiceRow]:
             codes=codes[take.kind, take.key],
             f0_hz=np.asarray(take.f0_hz, np.float32),
         )
-        for take in shop.takes(kinds=(ANSWER, READING))
+        for take in shop.takes(kinds=(kind,))
     ]
 
 
@@ -284,17 +313,8 @@ def make_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer, Vocode
     """
     recipe = shop.recipe
     vocabulary = Vocabulary.tiny()
-    lessons = Lessons(
-        pairs=shop.trained_pairs,
-        dictated=shop.dictated_pairs,
-        codes=codes,
-        vocabulary=vocabulary,
-        convention=recipe.config.prompt_convention,
-        max_length=recipe.block.length,
-        n_question_takes=recipe.n_question_takes,
-        per_template=recipe.per_template,
-    )
-    decoder = _Decoder(shop, parts, vocabulary)
+    lessons = lessons_of(shop, codes, vocabulary)
+    decoder = DecoderStages(shop, parts, vocabulary)
     backbone = random_backbone(recipe.config, recipe.seed).train()
     place_codes_by_sound(backbone, parts[0], vocabulary)
     if not (shop.start and start_backbone(backbone, shop.start, code_places(shop, codes))):
@@ -313,43 +333,6 @@ def make_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer, Vocode
     folders = [shop.models / name for name in ("sft1", "sft2", "dpo")]
     merge_checkpoints(folders, merged, weights=recipe.merge_weights)
     return merged
-
-
-@dataclass(frozen=True)
-class _Decoder:
-    """The decoder between tokenizer and vocoder that do not change any more."""
-
-    shop: Workshop
-    parts: tuple[DualTokenizer, Vocoder]
-    vocabulary: Vocabulary
-
-    def learn(self, name: str, backbone: Step1ForCausalLM, rows: Sequence[TrainingRow]) -> None:
-        recipe = self.shop.recipe
-        backbone.separate_projections()  # answering has joined them
-        listening = ListeningLoss(
-            self.vocabulary.first_audio_id,
-            after_layer=recipe.listen_after,
-            weight=recipe.listen_weight,
-            text_weight=recipe.text_weight,
-        )
-        stage = sft_stage(name, backbone, rows, recipe.block, seed=recipe.seed, listening=listening)
-        self.shop.run_stage(stage, name)
-
-    def prefer(self, name: str, backbone: Step1ForCausalLM, pairs: Sequence[PreferenceRow]) -> None:
-        recipe = self.shop.recipe
-        backbone.separate_projections()
-        stage = dpo_stage(name, backbone, pairs, beta=recipe.beta, batch_size=recipe.preference_batch, seed=recipe.seed)
-        self.shop.run_stage(stage, "dpo")
-
-    def save(self, name: str, backbone: Step1ForCausalLM) -> None:
-        save_model(self.model(backbone), self.shop.models / name)
-
-    def model(self, backbone: Step1ForCausalLM) -> StepAudioAQAA:
-        tokenizer, vocoder = self.parts
-        config = self.shop.recipe.config
-        return StepAudioAQAA(
-            config, backbone=backbone, tokenizer=tokenizer, vocoder=vocoder, vocabulary=self.vocabulary
-        )
 
 
 def make_preferences(shop: Workshop, model: StepAudioAQAA, lessons: Lessons, rank: Rank) -> list[PreferenceRow]:

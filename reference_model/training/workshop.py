@@ -30,6 +30,10 @@ class Workshop:
         pairs: of the domain; those that are held out are coded, and never learnt.
         watch: told of progress.
         start: a model whose parts are the beginning where their sizes are the recipe's; None begins from nothing.
+        keeps_tokenizer: the start's tokenizer is taken over as it is, so that all codes keep their meanings.
+
+    Raises:
+        ValueError: a tokenizer is to be kept and there is no start, or one of other sizes.
     """
 
     recipe: Recipe
@@ -37,6 +41,16 @@ class Workshop:
     pairs: Sequence[DomainPair]
     watch: StageWatcher | None = None
     start: StepAudioAQAA | None = None
+    keeps_tokenizer: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.keeps_tokenizer:
+            return
+        if self.start is None:
+            raise ValueError("a tokenizer can be kept only of a start: give one")
+        theirs, mine = self.start.config, self.recipe.config
+        if (theirs.linguistic, theirs.semantic) != (mine.linguistic, mine.semantic):
+            raise ValueError("the start's tokenizer has other sizes than the recipe's: it cannot be kept")
 
     @property
     def speech(self) -> Path:

@@ -16,7 +16,6 @@ from aqaa_eval.ablations.codebooks import (
     SIMILARITY,
     CodebookProbe,
     Listening,
-    Streams,
     codebooks_design,
 )
 from aqaa_eval.ablations.findings import find
@@ -39,6 +38,7 @@ from aqaa_eval.core.errors import ModelError, UsageError
 from aqaa_eval.core.protocols import Clip
 from aqaa_eval.core.runspec import RunSpec
 from aqaa_eval.metrics.effects import Verdict
+from aqaa_eval.reference_model.training.streams import Streams
 from tests.ablations.models import ToneStudio, pairs, save_stages
 from tests.engine.builders import Watcher
 

@@ -10,6 +10,7 @@ import pytest
     [
         (("--preset", "huge"), "--preset huge: there is no such recipe; use one of tiny, smoke"),
         (("--start", "nowhere"), "train --start nowhere: nowhere/config.json is missing"),
+        (("--keep-tokenizer",), "train --keep-tokenizer: a tokenizer can be kept only of a start: give one"),
     ],
 )
 def test_a_start_or_preset_that_is_not_there_is_named(cli, tmp_path, given, message):

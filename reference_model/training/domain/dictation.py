@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from aqaa_eval.reference_model.training.domain.further import CLOSINGS, OPENINGS
 from aqaa_eval.reference_model.training.domain.kinds import PLAIN
 from aqaa_eval.reference_model.training.domain.pairs import DICTATION, TRAIN, Asker, DomainPair
 from aqaa_eval.reference_model.training.domain.templates import templates
 
-LONGEST = 6
 _RATES = (0.9, 1.0, 1.0, 1.1)
 _SEMITONES = (-3.0, -1.5, 0.0, 1.5, 3.0)
 
@@ -30,14 +30,28 @@ class Dictation:
     Attributes:
         n_rows: in all.
         seed: of the words, voices, rates and pitches.
+        words: that are dictated.
+        longest: words of the longest row.
+        slow_every: one row in so many is read by a voice that is slow to make; None for no row.
     """
 
     n_rows: int
     seed: int
+    words: Sequence[str] = field(default_factory=lambda: vocabulary(), repr=False)
+    longest: int = 6
+    slow_every: int | None = None
+
+
+def wide_vocabulary() -> list[str]:
+    """With the words of the wordings that are only for training, and of what stands around them."""
+    texts = [*OPENINGS, *CLOSINGS]
+    for template in templates():
+        texts += [re.sub(r"\{\w+\}", " ", wording) for wording in template.further if template.language == "en"]
+    return sorted({*vocabulary(), *(word for text in texts for word in words_of(text) if len(word) > 1)})
 
 
 def vocabulary() -> list[str]:
-    """Every English word of the domain's questions and answers, in order of the alphabet."""
+    """Every English word of the domain's own wordings and answers, in order of the alphabet: the tiny vocabulary."""
     texts = []
     for template in templates():
         if template.language != "en":
@@ -59,11 +73,11 @@ def words_of(text: str) -> list[str]:
 
 
 def dictations(askers: Sequence[Asker], job: Dictation) -> list[DomainPair]:
-    """Rows of 1 to 6 words; question and answer of such a pair are the same words.
+    """Rows of words in no order; question and answer of such a pair are the same words.
 
     Args:
-        askers: the voices; those of the training split that speak English dictate, and of these the quick ones: who
-            reads matters less than how much.
+        askers: the voices; those of the training split that speak English dictate, and of these mostly the quick ones:
+            who reads matters less than how much.
         job: how many rows, and their seed.
 
     Raises:
@@ -71,33 +85,36 @@ def dictations(askers: Sequence[Asker], job: Dictation) -> list[DomainPair]:
     """
     speakers = [asker for asker in askers if asker.split == TRAIN and "en" in asker.languages]
     quickest = max((asker.weight for asker in speakers), default=0)
-    voices = [asker for asker in speakers if asker.weight == quickest]
-    if not voices:
+    quick = [asker for asker in speakers if asker.weight == quickest]
+    slow = [asker for asker in speakers if asker.weight < quickest]
+    if not quick:
         raise ValueError("no voice of the training split speaks English: dictation needs one")
     rng = np.random.default_rng(job.seed)
-    words = vocabulary()
     rows = []
     for number in range(job.n_rows):
-        chosen = [words[i] for i in rng.integers(len(words), size=1 + number % LONGEST)]
-        text = " ".join(chosen).capitalize() + "."
-        voice = voices[int(rng.integers(len(voices)))]
-        rows.append(
-            DomainPair(
-                key=f"{DICTATION}/{number:05d}/{voice.name}",
-                template=DICTATION,
-                slots={},
-                capability=DICTATION,
-                split=TRAIN,
-                question=text,
-                language="en",
-                asker=voice.name,
-                rate=float(rng.choice(_RATES)),
-                semitones=float(rng.choice(_SEMITONES)),
-                pitch_range=1.0,
-                snr_db=None if number % 4 else 15.0,
-                answer=text,
-                manner=PLAIN,
-                seed=number,
-            )
-        )
+        chosen = [job.words[i] for i in rng.integers(len(job.words), size=1 + number % job.longest)]
+        is_slow = bool(slow and job.slow_every) and number % (job.slow_every or 1) == 0
+        rows.append(_row(chosen, number, slow if is_slow else quick, rng, job.seed))
     return rows
+
+
+def _row(words: Sequence[str], number: int, voices: Sequence[Asker], rng: np.random.Generator, seed: int) -> DomainPair:
+    text = " ".join(words).capitalize() + "."
+    voice = voices[int(rng.integers(len(voices)))]
+    return DomainPair(
+        key=f"{DICTATION}/{seed}-{number:05d}/{voice.name}",
+        template=DICTATION,
+        slots={},
+        capability=DICTATION,
+        split=TRAIN,
+        question=text,
+        language="en",
+        asker=voice.name,
+        rate=float(rng.choice(_RATES)),
+        semitones=float(rng.choice(_SEMITONES)),
+        pitch_range=1.0,
+        snr_db=None if number % 4 else 15.0,
+        answer=text,
+        manner=PLAIN,
+        seed=number,
+    )

@@ -74,6 +74,7 @@ class Template:
         wordings: sentences with slots; the last fifth (at least one) is held out from training.
         cases: what fills them.
         language: of the question.
+        further: wordings that are all for training.
     """
 
     name: str
@@ -81,6 +82,16 @@ class Template:
     wordings: tuple[str, ...]
     cases: tuple[Case, ...] = field(repr=False)
     language: str = "en"
+    further: tuple[str, ...] = ()
+
+    def training_wordings(self) -> tuple[str, ...]:
+        """What training hears: the first four fifths and the further ones."""
+        return (*self.wordings[: -self.n_held_out], *self.further)
+
+    @property
+    def n_held_out(self) -> int:
+        """How many of the wordings training never hears."""
+        return max(1, len(self.wordings) // 5)
 
 
 def sentence(text: str) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from aqaa_eval.reference_model.training.domain.further import CLOSINGS, OPENINGS, WITHOUT_CLOSING
 from aqaa_eval.reference_model.training.domain.kinds import Case, Manner, Template, Tone
 from aqaa_eval.reference_model.training.domain.templates import templates
 
@@ -88,6 +90,9 @@ def draw(
 ) -> Iterator[DomainPair]:
     """All pairs of the domain, each wording of each case by a few voices.
 
+    The first voice asks the plain wording; the further ones, in training, put something before or after it. A wording
+    that is for training only is asked by one voice, in half of the cases with something around it.
+
     Args:
         askers: the voices; at least one per split and language.
         voices_per_case: how many voices ask each wording of each case.
@@ -99,15 +104,16 @@ def draw(
     """
     kept_out = {normal_form(text) for text in forbidden}
     for template in templates():
-        n_held = max(1, len(template.wordings) // 5)
-        for place, wording in enumerate(template.wordings):
-            split = HELD_OUT if place >= len(template.wordings) - n_held else TRAIN
+        n_learnt, n_own = len(template.wordings) - template.n_held_out, len(template.wordings)
+        for place, wording in enumerate((*template.wordings, *template.further)):
+            split = HELD_OUT if n_learnt <= place < n_own else TRAIN
+            n_voices = voices_per_case if place < n_own else 1
             for case in template.cases:
                 question = wording.format(**case.slots)
                 question = question[0].upper() + question[1:]
                 if normal_form(question) in kept_out:
                     continue
-                yield from _spoken(template, place, case, question, _Split(split, askers, voices_per_case, seed))
+                yield from _spoken(template, place, case, question, _Split(split, askers, n_voices, seed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
             slots=case.slots,
             capability=template.capability,
             split=split.name,
-            question=question,
+            question=_framed(question, template, number) if _has_frame(template, wording, turn, number) else question,
             language=template.language,
             asker=asker.name,
             rate=tone.rate,
@@ -153,6 +159,38 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
             manner=case.manner,
             seed=number,
         )
+
+
+def _has_frame(template: Template, wording: int, turn: int, number: int) -> bool:
+    """Whether something stands around a question: never where it is held out, or in Japanese."""
+    own = len(template.wordings)
+    if template.language != "en" or own - template.n_held_out <= wording < own:
+        return False
+    return turn > 0 if wording < own else number // 13 % 2 == 1
+
+
+def _framed(question: str, template: Template, number: int) -> str:
+    """A question with something before it, or after it.
+
+    >>> from aqaa_eval.reference_model.training.domain.templates import templates
+    >>> _framed("What is one plus two?", templates()[0], 2)
+    'Listen. What is one plus two?'
+    """
+    kind, place = number // 17 % 3, number // 51
+    if kind == 2 and template.name not in WITHOUT_CLOSING:
+        return f"{question} {CLOSINGS[place % len(CLOSINGS)]}"
+    return f"{OPENINGS[place % len(OPENINGS)]} {question}"
+
+
+def thinned(pairs: Sequence[DomainPair], most: int) -> list[DomainPair]:
+    """Without some pairs of the templates that have more than so many; which ones is the same every time.
+
+    Args:
+        pairs: of one split.
+        most: pairs of a template that are kept, about.
+    """
+    counts = Counter(pair.template for pair in pairs)
+    return [pair for pair in pairs if _draw(0, pair.key) / 2**32 < most / counts[pair.template]]
 
 
 def _any_tone(number: int, *, own_pitch: bool) -> Tone:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from aqaa_eval.reference_model.training.domain import words
+from aqaa_eval.reference_model.training.domain.further import FURTHER
 from aqaa_eval.reference_model.training.domain.kinds import Case, Manner, Template, sentence
 from aqaa_eval.reference_model.training.domain.voice_templates import voice_templates
 
@@ -14,7 +16,7 @@ NUMBERS = words.NUMBERS
 def templates() -> tuple[Template, ...]:
     """All templates of the domain."""
     return tuple(
-        template
+        replace(template, further=FURTHER[template.name])
         for group in (_reasoning(), _games(), _language(), _creativity(), _roles(), voice_templates())
         for template in group
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
 
 from aqaa_eval.cli.training_studio import bundled_questions
 from aqaa_eval.reference_model.training.domain import words
-from aqaa_eval.reference_model.training.domain.dictation import LONGEST, Dictation, dictations, vocabulary
-from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, draw, normal_form
+from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations, vocabulary, wide_vocabulary
+from aqaa_eval.reference_model.training.domain.further import CLOSINGS, FURTHER, OPENINGS, WITHOUT_CLOSING
+from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, draw, normal_form, thinned
 from aqaa_eval.reference_model.training.domain.templates import templates
 from aqaa_eval.tasks.suite import BUNDLED
 
@@ -103,7 +105,7 @@ def test_a_language_that_no_voice_speaks_is_told():
 def test_dictated_words_are_of_the_domain_and_of_every_length():
     rows = dictations(ASKERS, Dictation(n_rows=600, seed=0))
     lengths = Counter(len(pair.question.split()) for pair in rows)
-    assert set(lengths) == set(range(1, LONGEST + 1))
+    assert set(lengths) == set(range(1, 7))
     assert max(lengths.values()) == min(lengths.values())
     heard = {word for pair in rows for word in pair.question.lower().rstrip(".").split()}
     assert heard <= set(vocabulary())
@@ -112,6 +114,61 @@ def test_dictated_words_are_of_the_domain_and_of_every_length():
     assert not any(pair.is_answered for pair in rows)
     assert rows == dictations(ASKERS, Dictation(n_rows=600, seed=0))
     assert rows != dictations(ASKERS, Dictation(n_rows=600, seed=1))
+
+
+def test_frequent_kinds_of_questions_are_thinned_and_rare_ones_kept(pairs):
+    most = 400
+    before, after = (Counter(pair.template for pair in each) for each in (pairs, thinned(pairs, most)))
+    assert all(after[name] == n for name, n in before.items() if n <= most)
+    assert all(0.8 * most < after[name] < 1.2 * most for name, n in before.items() if n > most)
+    assert set(thinned(pairs, most)) < set(pairs)
+
+
+def test_long_dictations_have_more_words_and_slow_voices():
+    slow = Asker(name="s", sounds_like="man", weight=1)
+    quick = [replace(asker, weight=9) for asker in ASKERS]
+    job = Dictation(n_rows=160, seed=1, words=wide_vocabulary(), longest=10, slow_every=16)
+    rows = dictations([*quick, slow], job)
+    assert {len(pair.question.split()) for pair in rows} == set(range(1, 11))
+    assert [place for place, pair in enumerate(rows) if pair.asker == "s"] == list(range(0, 160, 16))
+    assert set(vocabulary()) < set(wide_vocabulary())
+    assert {pair.key for pair in rows}.isdisjoint(pair.key for pair in dictations(quick, Dictation(n_rows=160, seed=0)))
+
+
+def test_further_wordings_are_for_training_and_change_nothing_that_is_held_out(pairs):
+    by_name = {template.name: template for template in templates()}
+    assert set(FURTHER) == set(by_name)
+    for template in templates():
+        held = {normal_form(wording) for wording in template.wordings[-template.n_held_out :]}
+        learnt = {normal_form(wording) for wording in template.training_wordings()}
+        assert held.isdisjoint(learnt)
+        assert len(learnt) == len(template.training_wordings())
+        slots = {frozenset(re.findall(r"\{(\w+)\}", wording)) for wording in (*template.wordings, *template.further)}
+        assert len(slots) == 1, template.name
+    plain = {
+        wording.format(**case.slots).casefold()
+        for template in templates()
+        for wording in template.wordings[-template.n_held_out :]
+        for case in template.cases
+    }
+    assert all(pair.question.casefold() in plain for pair in pairs if pair.split == HELD_OUT)
+
+
+def test_something_may_stand_around_a_question_that_is_learnt(pairs):
+    plain = {
+        normal_form(wording.format(**case.slots))
+        for template in templates()
+        for wording in template.training_wordings()
+        for case in template.cases
+    }
+    framed = [pair for pair in pairs if pair.split == TRAIN and normal_form(pair.question) not in plain]
+    assert 0.3 < len(framed) / sum(pair.split == TRAIN for pair in pairs) < 0.7
+    around = (*OPENINGS, *CLOSINGS)
+    assert all(pair.question.startswith(OPENINGS) or pair.question.endswith(CLOSINGS) for pair in framed)
+    used = {text for pair in framed for text in around if text in pair.question}
+    assert used == set(around)
+    ends = [pair for pair in framed if pair.question.endswith(CLOSINGS) and not pair.question.startswith(OPENINGS)]
+    assert {pair.template for pair in ends}.isdisjoint(WITHOUT_CLOSING)
 
 
 def test_dictation_needs_a_voice_that_may_be_learnt_from():

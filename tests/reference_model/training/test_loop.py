@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from aqaa_eval.reference_model.training import loop
 from aqaa_eval.reference_model.training.loop import Stage, StepLoss, TrainingPlan, train
 
 
@@ -125,6 +126,14 @@ def test_an_empty_epoch_is_refused(tmp_path):
 def test_bf16_learns_too(tmp_path):
     train(line(), plan(n_steps=150, precision="bf16"), tmp_path)
     assert curve(tmp_path)[-1] < 0.05
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_auto_is_bf16_where_the_processor_computes_in_it(tmp_path, monkeypatch, computes):
+    monkeypatch.setattr(loop, "computes_in_bf16", lambda: computes)
+    train(line(), plan(n_steps=20, precision="auto"), tmp_path / "auto")
+    train(line(), plan(n_steps=20, precision="bf16" if computes else "no"), tmp_path / "told")
+    assert curve(tmp_path / "auto") == curve(tmp_path / "told")
 
 
 SCRIPT = """

@@ -46,6 +46,14 @@ def test_the_flow_knows_the_codes_again(model, swapped):
     assert torch.equal(after[[1, 0, 2, 3, 4000]], before[[0, 1, 2, 2, 4000]])
 
 
+def test_with_the_same_tokenizer_every_row_stays(model):
+    backbone, flow = random_backbone(tiny(), 2), Flow(tiny().flow)
+    assert start_backbone(backbone, model, None)
+    assert start_flow(flow, model, None)
+    assert torch.equal(backbone.model.embed_tokens.weight, model.backbone.model.embed_tokens.weight)
+    assert torch.equal(flow.input_embedding.weight, model.vocoder.flow.input_embedding.weight)
+
+
 def test_a_part_of_other_sizes_begins_from_nothing(model, swapped):
     config = tiny()
     longer = replace(config, step1=replace(config.step1, num_hidden_layers=config.step1.num_hidden_layers + 1))

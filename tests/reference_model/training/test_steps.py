@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +15,10 @@ import torch
 from aqaa_eval.reference_model import load
 from aqaa_eval.reference_model.checkpoint import LoadOptions
 from aqaa_eval.reference_model.layout import parse_layout
+from aqaa_eval.reference_model.model import random_backbone
 from aqaa_eval.reference_model.training import steps
+from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_sound
+from aqaa_eval.reference_model.training.decoders import make_stream_models
 from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations
 from aqaa_eval.reference_model.training.domain.kinds import Manner
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw
@@ -24,6 +28,7 @@ from aqaa_eval.reference_model.training.recipe import smoke_recipe, tiny_recipe
 from aqaa_eval.reference_model.training.rows import TrainingRow
 from aqaa_eval.reference_model.training.shipping import ship
 from aqaa_eval.reference_model.training.speech_store import ANSWER, READING, Take, speak_domain
+from aqaa_eval.reference_model.training.streams import Streams
 from aqaa_eval.reference_model.training.workshop import Workshop
 from aqaa_eval.reference_model.vocabulary import Vocabulary
 
@@ -91,6 +96,26 @@ def test_every_stage_leaves_a_model_that_answers(shop, merged):
     assert model.config == shop.recipe.config
 
 
+def test_decoders_of_one_codebook_never_learn_the_other(shop, merged):
+    tokenizer = steps.make_tokenizer(shop)
+    codes = steps.make_codes(shop, tokenizer)
+    make_stream_models(shop, codes, (tokenizer, steps.make_vocoder(shop, codes)))
+    folders = {path.name: path for path in (shop.folder / "codebooks").iterdir()}
+    assert set(folders) == set(Streams)
+    vocabulary, config = Vocabulary.tiny(), shop.recipe.config
+    begun = random_backbone(config, shop.recipe.seed)
+    place_codes_by_sound(begun, tokenizer, vocabulary)
+    before = begun.model.embed_tokens.weight
+    linguistic = slice(vocabulary.first_audio_id, vocabulary.first_semantic_id)
+    semantic = slice(vocabulary.first_semantic_id, vocabulary.size)
+    learnt = {"dual": (linguistic, semantic), "linguistic": (linguistic,), "semantic": (semantic,)}
+    for name, folder in folders.items():
+        after = load(str(folder)).backbone.model.embed_tokens.weight.float()
+        for part in (linguistic, semantic):
+            likeness = torch.nn.functional.cosine_similarity(after[part], before[part], dim=1)
+            assert bool(likeness.min() < 0.999) is (part in learnt[name]), name  # decay alone turns no row
+
+
 def test_the_merged_model_is_the_weighted_mean_of_the_stages(shop, merged):
     key = "model.layers.0.mlp.down_proj.weight"
     weights = {name: load(str(shop.models / name)).backbone.state_dict()[key] for name in MODELS}
@@ -115,9 +140,23 @@ def test_a_second_call_makes_nothing_twice(shop, merged):
     stored = load(str(merged)).fingerprint()
     make(shop)
     assert {path: path.read_text().count("\n") for path in before} == {
-        path: shop.recipe.plans[path.parent.name.removesuffix("_plain")].n_steps for path in before
+        path: shop.recipe.plans[re.sub("_(plain|dual|linguistic|semantic)$", "", path.parent.name)].n_steps
+        for path in before
     }
     assert load(str(merged)).fingerprint() == stored
+
+
+def test_a_tokenizer_that_is_kept_is_the_starts_and_its_codes_stay(shop, merged, tmp_path):
+    start = load(str(merged))
+    again = replace(shop, folder=tmp_path, start=start, keeps_tokenizer=True)
+    assert steps.make_tokenizer(again) is start.tokenizer
+    assert steps.code_places(again, {}) is None
+    with pytest.raises(ValueError, match="only of a start"):
+        replace(shop, keeps_tokenizer=True)
+    config = shop.recipe.config
+    wider = replace(config, linguistic=replace(config.linguistic, ffn=2 * config.linguistic.ffn))
+    with pytest.raises(ValueError, match="other sizes"):
+        replace(again, recipe=replace(shop.recipe, config=wider))
 
 
 def test_a_training_that_learns_nothing_gives_back_its_start(shop, merged, tmp_path):
@@ -130,7 +169,7 @@ def test_a_training_that_learns_nothing_gives_back_its_start(shop, merged, tmp_p
     for mine, theirs in ((tokenizer.linguistic, start.tokenizer.linguistic), (tokenizer.cmvn, start.tokenizer.cmvn)):
         torch.testing.assert_close(weights_of(mine), weights_of(theirs))
     codes = steps.make_codes(again, tokenizer)
-    rows = steps._voice_rows(again, codes)
+    rows = steps._voice_rows(again, codes, ANSWER)
     hift, flow = steps.make_hift(again, rows).hift, steps.make_flow(again, rows, codes).flow
     torch.testing.assert_close(weights_of(hift), weights_of(start.vocoder.hift))
     torch.testing.assert_close(weights_of(flow.decoder), weights_of(start.vocoder.flow.decoder))
