@@ -42,7 +42,7 @@ class Entry:
     layout_settings: str = ""
 
 
-BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "9adaabd349d6a6be9a27e735a1ea5ab170beb43b81125eeed3da8961afa8d87d"}
+BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "7809e6ea11b1ef531ec571cdcdc9b82ac6b1d9828b6af6748621dd2c17feb81d"}
 """Weights of the reference model that come with the package: SHA-256 of their `model.safetensors`."""
 
 MODELS: Mapping[str, Entry] = {

@@ -62,7 +62,7 @@ class Recipe:
     per_template: int = 900
     n_trained: int | None = None
     n_held_out: int = 150
-    n_preferences: int = 240
+    n_preferences: int = 160
     listen_after: int = 3
     listen_weight: float = 1.0
     code_noise: float = 0.2
@@ -82,17 +82,8 @@ def tiny_recipe() -> Recipe:
         step1=replace(small.step1, num_hidden_layers=5),
         linguistic=replace(small.linguistic, dim=128, ffn=256, blocks=4),
         semantic=replace(small.semantic, n_audio_state=128, n_audio_layer=3),
-        flow=replace(small.flow, dim=128, ffn=256, channels=(128, 128), n_heads=4, head_dim=32, temperature=0.25),
-        # One wide stage at eight steps a frame, and a longer STFT: as iSTFTNet upsamples less (arXiv 2203.02395).
-        hift=HiftConfig(
-            base_channels=128,
-            f0_channels=64,
-            upsample_rates=(8,),
-            upsample_kernels=(16,),
-            source_resblock_kernels=(7,),
-            n_fft=128,
-            hop=32,
-        ),
+        flow=replace(small.flow, dim=128, ffn=256, channels=(128, 128), n_heads=4, head_dim=32, temperature=0.0),
+        hift=HiftConfig(base_channels=64, f0_channels=64),
     )
     return Recipe(
         config=config,
@@ -104,18 +95,18 @@ def tiny_recipe() -> Recipe:
                 n_steps=1000, learning_rate=2e-3, n_warmup=50, final_share=0.3, optimizer="muon"
             ),
             "semantic": TrainingPlan(n_steps=1500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
-            "hift": TrainingPlan(n_steps=4000, learning_rate=1e-3, n_warmup=50, final_share=0.3),
+            "hift": TrainingPlan(n_steps=5200, learning_rate=1e-3, n_warmup=50, final_share=0.05),
             "hift_critics": TrainingPlan(
-                n_steps=5000, learning_rate=4e-4, n_warmup=200, betas=(0.8, 0.99), final_share=0.05
+                n_steps=2600, learning_rate=4e-4, n_warmup=200, betas=(0.8, 0.99), final_share=0.05
             ),
-            "flow": TrainingPlan(n_steps=4000, learning_rate=1e-3, n_warmup=100, final_share=0.03),
+            "flow": TrainingPlan(n_steps=7500, learning_rate=1e-3, n_warmup=100, final_share=0.03),
             "pretrain": TrainingPlan(
                 n_steps=1000, learning_rate=2e-3, n_warmup=100, final_share=0.6, optimizer="muon", precision="auto"
             ),
             "sft1": TrainingPlan(
-                n_steps=3200, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon", precision="auto"
+                n_steps=5200, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon", precision="auto"
             ),
-            "codebooks": TrainingPlan(n_steps=600, learning_rate=2e-3, n_warmup=50, optimizer="muon", precision="auto"),
+            "codebooks": TrainingPlan(n_steps=400, learning_rate=2e-3, n_warmup=50, optimizer="muon", precision="auto"),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
             "dpo": TrainingPlan(n_steps=60, learning_rate=2e-5, n_warmup=5),
         },
