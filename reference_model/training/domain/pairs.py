@@ -174,7 +174,7 @@ def _framed(question: str, template: Template, number: int) -> str:
 
     >>> from aqaa_eval.reference_model.training.domain.templates import templates
     >>> _framed("What is one plus two?", templates()[0], 2)
-    'Listen. What is one plus two?'
+    'Hello. What is one plus two?'
     """
     kind, place = number // 17 % 3, number // 51
     if kind == 2 and template.name not in WITHOUT_CLOSING:
