@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -246,7 +247,6 @@ def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
     task = HiftTask(config)
     if shop.start:
         take_over(task.hift, shop.start.vocoder.hift)
-
     shop.run("hift", task, _hift_epochs(shop, rows))
     return task
 
@@ -256,8 +256,14 @@ def finish_hift(shop: Workshop, task: HiftTask, flow: Flow, rows: Sequence[Voice
     recipe = shop.recipe
     torch.manual_seed(recipe.seed + 4)
     criticised = CriticisedHiftTask(task)
-    again = list(said_again(flow.eval(), rows, frames=recipe.flow_frames, seed=recipe.seed))
-    shop.run("hift_critics", criticised, _hift_epochs(shop, again))
+
+    @cache
+    def epochs() -> Callable[[int], Iterator[Any]]:
+        """Made with the first epoch: a stage that is done asks for none, and the flow takes minutes."""
+        again = list(said_again(flow.eval(), rows, frames=recipe.flow_frames, seed=recipe.seed))
+        return _hift_epochs(shop, again)
+
+    shop.run("hift_critics", criticised, lambda number: epochs()(number))
 
 
 def _hift_epochs(shop: Workshop, rows: Sequence[VoiceRow]) -> Callable[[int], Iterator[Any]]:

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from aqaa_eval.reference_model.config import FlowConfig, HiftConfig
 from aqaa_eval.reference_model.training.loop import StepLoss
-from aqaa_eval.reference_model.vocoder.flow import Flow, count_frames
+from aqaa_eval.reference_model.vocoder.flow import Flow, FlowQuery, count_frames
 from aqaa_eval.reference_model.vocoder.hift import Hift
 from aqaa_eval.reference_model.vocoder.mel import MelConfig, log_mel, mel_filters
 from aqaa_eval.reference_model.vocoder.source import Excitation
@@ -173,12 +173,15 @@ def said_again(flow: Flow, rows: Sequence[VoiceRow], *, frames: int, seed: int) 
     by_codes = {row.codes: row for row in rows}
     generator = torch.Generator().manual_seed(seed)
     for batch in flow_batches(rows, flow.config, frames=frames, seed=seed):
-        mu_BMF = flow.regulate(flow.encode(batch.codes_BT), prompt_frames=0, prompt_codes=0, grid=None).transpose(1, 2)
-        speaker_BM = flow.spk_embed_affine_layer(mu_BMF.new_zeros(len(mu_BMF), flow.config.speaker_dim))
-        z_BMF = flow.config.temperature * torch.randn(mu_BMF.shape, generator=generator)
-        for codes, mel_MF in zip(
-            batch.codes_BT.tolist(), flow.solve(mu_BMF, speaker_BM, torch.zeros_like(mu_BMF), z_BMF), strict=True
-        ):
+        n_batch, n_mels, _ = batch.mel_BMF.shape
+        query = FlowQuery(
+            token=batch.codes_BT,
+            prompt_token=batch.codes_BT[:, :0],
+            prompt_feat=torch.zeros(n_batch, 0, n_mels),
+            embedding=torch.zeros(n_batch, flow.config.speaker_dim),
+        )
+        mel_BMF = flow.speak(query, torch.randn(batch.mel_BMF.shape, generator=generator))
+        for codes, mel_MF in zip(batch.codes_BT.tolist(), mel_BMF, strict=True):
             yield replace(by_codes[tuple(codes)], said_again_FM=mel_MF.T.clone())
 
 
