@@ -15,7 +15,9 @@ class Visit:
     def __init__(
         self, browser: Any, file: Path, *, size: str = "desktop", scheme: str = "light", **context: Any
     ) -> None:
-        self.context = browser.new_context(viewport=SIZES[size], color_scheme=scheme, **context)
+        # A page that still scrolls smoothly can move away from under a click.
+        settings = {"color_scheme": scheme, "reduced_motion": "reduce", **context}
+        self.context = browser.new_context(viewport=SIZES[size], **settings)
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
         self.said: list[str] = []
