@@ -298,7 +298,8 @@ def _start_ledger(window: Sequence[Work]) -> Any:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    # Softly is not enough: Ray then puts it on other machines, too, and their loss would end the run.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     ledger = ray.remote(Ledger).options(num_cpus=0, scheduling_strategy=here).remote()
     ray.get(ledger.load.remote([pickle.dumps(work, protocol=pickle.HIGHEST_PROTOCOL) for work in window]))
     return ledger
