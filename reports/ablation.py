@@ -64,7 +64,8 @@ class Measure:
         if self.unit is Unit.SECONDS:
             return seconds(value)
         if self.unit is Unit.PERPLEXITY:
-            return f"{math.exp(min(value, 700.0)):.1f}"
+            perplexity = math.exp(min(value, 700.0))
+            return f"{perplexity:.2f}" if perplexity < 10 else f"{perplexity:.1f}"
         return f"{value:.2f}"
 
     def change(self, difference: float | None) -> str:
