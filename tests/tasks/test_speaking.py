@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from aqaa_eval.core.ogg import encode_opus, with_serial
 from aqaa_eval.tasks.speaking import sounds
 from aqaa_eval.tasks.speaking.script import read_script
 from aqaa_eval.tasks.speaking.studio import speak_suite
-from aqaa_eval.tasks.speaking.voices import speak
+from aqaa_eval.tasks.speaking.voices import VOICES, speak
 
 SCRIPT = """
 - id: s1
@@ -79,3 +80,22 @@ def test_a_voice_says_what_it_does_not_speak():
         speak("Hello", voice="flite:stl", language="en", rate=1.0)
     with pytest.raises(UsageError, match="flite:slt does not speak 'ja'"):
         speak("こんにちは", voice="flite:slt", language="ja", rate=1.0)
+
+
+@pytest.mark.parametrize(("voice", "program"), [("flite:slt", "flite"), ("espeak:en-gb-x-gbclan+f4", "espeak-ng")])
+def test_a_voice_whose_program_is_missing_names_the_package(
+    voice: str, program: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=f"apt-get install {program}"):
+        speak("Hello.", voice=voice, language="en", rate=1.0)
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_every_espeak_voice_speaks_and_no_two_alike() -> None:
+    names = [name for name in VOICES if name.startswith("espeak:")]
+    spoken = [speak("One two three.", voice=name, language="en", rate=1.0) for name in names]
+    assert len({audio.samples.tobytes() for audio in spoken}) == len(names)
+    assert all(0.7 < audio.duration_s < 2.5 for audio in spoken)
+    fast = speak("One two three.", voice=names[0], language="en", rate=1.5)
+    assert fast.duration_s < 0.8 * spoken[0].duration_s

@@ -76,17 +76,15 @@ def dictations(askers: Sequence[Asker], job: Dictation) -> list[DomainPair]:
     """Rows of words in no order; question and answer of such a pair are the same words.
 
     Args:
-        askers: the voices; those of the training split that speak English dictate, and of these mostly the quick ones:
-            who reads matters less than how much.
+        askers: the voices; those of the training split that speak English dictate by their weights, and mostly those
+            that are not slow: who reads matters less than how much.
         job: how many rows, and their seed.
 
     Raises:
         ValueError: no voice can dictate.
     """
     speakers = [asker for asker in askers if asker.split == TRAIN and "en" in asker.languages]
-    quickest = max((asker.weight for asker in speakers), default=0)
-    quick = [asker for asker in speakers if asker.weight == quickest]
-    slow = [asker for asker in speakers if asker.weight < quickest]
+    quick, slow = ([one for one in speakers if one.is_slow == is_slow] for is_slow in (False, True))
     if not quick:
         raise ValueError("no voice of the training split speaks English: dictation needs one")
     rng = np.random.default_rng(job.seed)
@@ -100,7 +98,8 @@ def dictations(askers: Sequence[Asker], job: Dictation) -> list[DomainPair]:
 
 def _row(words: Sequence[str], number: int, voices: Sequence[Asker], rng: np.random.Generator, seed: int) -> DomainPair:
     text = " ".join(words).capitalize() + "."
-    voice = voices[int(rng.integers(len(voices)))]
+    weights = np.array([voice.weight for voice in voices], float)
+    voice = voices[int(rng.choice(len(voices), p=weights / weights.sum()))]
     return DomainPair(
         key=f"{DICTATION}/{seed}-{number:05d}/{voice.name}",
         template=DICTATION,

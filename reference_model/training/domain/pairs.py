@@ -31,7 +31,8 @@ class Asker:
         sounds_like: "man" or "woman".
         languages: that it speaks.
         split: `TRAIN` or `HELD_OUT`.
-        weight: how often it is drawn beside the others: a voice that is slow to make is asked less often.
+        weight: how often it is drawn beside the others.
+        is_slow: whether it takes long to make, so that it dictates little.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Asker:
     languages: tuple[str, ...] = ("en",)
     split: str = TRAIN
     weight: int = 1
+    is_slow: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,7 +125,7 @@ def test_frequent_kinds_of_questions_are_thinned_and_rare_ones_kept(pairs):
 
 
 def test_long_dictations_have_more_words_and_slow_voices():
-    slow = Asker(name="s", sounds_like="man", weight=1)
+    slow = Asker(name="s", sounds_like="man", weight=16, is_slow=True)
     quick = [replace(asker, weight=9) for asker in ASKERS]
     job = Dictation(n_rows=160, seed=1, words=wide_vocabulary(), longest=10, slow_every=16)
     rows = dictations([*quick, slow], job)
