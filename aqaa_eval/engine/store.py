@@ -15,9 +15,11 @@ a reader says so, and a run removes it and makes it anew.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +71,8 @@ class Store:
         self.n_mended = 0
         mode = "ro" if read_only else "rwc"
         try:
+            if not read_only and not path.exists():
+                _lay(path)
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
             if not read_only:
                 self._db.execute("PRAGMA journal_mode=WAL")
@@ -79,7 +83,7 @@ class Store:
             if not self._has_crc and not read_only:  # made by version 0.1.0 before there were checksums
                 self._db.execute("ALTER TABLE records ADD COLUMN crc INTEGER")
                 self._has_crc = True
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise DataError(f"{path}: not a usable run database ({error}); {_WAY_OUT}") from error
 
     def commit(self, records: Iterable[Record]) -> None:
@@ -182,6 +186,18 @@ class Store:
     def close(self) -> None:
         """Release the file."""
         self._db.close()
+
+
+def _lay(path: Path) -> None:
+    """Put an empty database in place, whole or not at all: one without its table would be taken for damaged."""
+    fresh = path.with_name(f"{path.name}.new")
+    for left in path.parent.glob(f"{fresh.name}*"):  # by a run that was killed here
+        left.unlink()
+    with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+        # Already here: a reader could not undo a change of the journal's mode that was cut off half way.
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute(_SCHEMA)
+    os.replace(fresh, path)
 
 
 def _crc(record: Record) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,9 @@ class ToneSuite:
             path = self.folder / f"{number}-{index}.wav"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(encode_audio(tone(200 + 50 * number + 10 * index), container="WAV"))
+                part = path.with_suffix(f".{os.getpid()}")  # a run that is killed here leaves no half a question
+                part.write_bytes(encode_audio(tone(200 + 50 * number + 10 * index), container="WAV"))
+                part.replace(path)
             yield Turn(audio=AudioFile(path=path), text="beep", language="en", answer_language="en")
 
 

@@ -146,6 +146,25 @@ def settle(site: Site, whole: Site) -> bool:
     return not is_error
 
 
+def test_a_database_is_there_with_its_table_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "run.sqlite"
+    (tmp_path / "run.sqlite.new").write_bytes(b"what a killed run left")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("aqaa_eval.engine.store.os.replace", fail)
+        with pytest.raises(DataError, match=r"not a usable run database .*No space left"):
+            Store(file)
+    assert not file.exists()
+    Store(file).close()
+    reader = Store(file, read_only=True)
+    assert list(reader.all()) == []
+    reader.close()
+    assert not list(tmp_path.glob("*.new*"))
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
 def test_a_database_that_was_cut_is_an_error_or_the_same_run(whole: Site, tmp_path: Path, share: float) -> None:
     site = copy_of(whole, tmp_path / "site")
