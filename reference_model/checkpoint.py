@@ -218,6 +218,9 @@ def save_model(model: StepAudioAQAA, folder: str | Path, *, max_shard_size: str 
     (folder / VOCABULARY_NAME).write_bytes(model.vocabulary.model_bytes)
     text = json.dumps(config_values(model.config), indent=2)
     (folder / "config.json").write_text(text + "\n", "utf-8")
+    # safetensors writes files that only their owner may read.
+    for weights in folder.glob("model*.safetensors"):
+        weights.chmod((folder / "config.json").stat().st_mode)
 
 
 def load_step1(folder: str | Path, *, options: LoadOptions | None = None) -> LoadedStep1:

@@ -65,6 +65,7 @@ def write_shards(folder: Path, state: dict[str, Tensor]) -> None:
 def test_a_saved_model_comes_back_with_every_number(model: StepAudioAQAA, tmp_path: Path, shard_size: str) -> None:
     save_model(model, tmp_path, max_shard_size=shard_size)
     assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (shard_size == "3MB")
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1, "whoever reads one file reads them all"
     loaded = load_model(tmp_path)
     assert loaded.config == model.config
     assert loaded.vocabulary.model_bytes == model.vocabulary.model_bytes
