@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -66,7 +67,7 @@ def train_all(
 @app.command()
 def speak(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
     """Only the recordings: the tiny domain, asked in many voices and answered in one."""
-    print(_workshop(preset, out).speech)
+    print(_workshop(preset, out, is_speech_only=True).speech)
 
 
 @app.command()
@@ -228,7 +229,9 @@ def _clear_errors(verb: str) -> Iterator[None]:
         raise UsageError(f"train {verb}: {error}") from error
 
 
-def _workshop(preset: str, out: Path, start: str | None = None, keep_tokenizer: bool = False) -> Workshop:
+def _workshop(
+    preset: str, out: Path, start: str | None = None, keep_tokenizer: bool = False, *, is_speech_only: bool = False
+) -> Workshop:
     """The folder with its recordings made."""
     from aqaa_eval.cli.training_studio import OfflineStudio, domain_pairs
     from aqaa_eval.core.errors import UsageError
@@ -246,6 +249,8 @@ def _workshop(preset: str, out: Path, start: str | None = None, keep_tokenizer: 
     pairs = domain_pairs(recipe)
     with _clear_errors("--keep-tokenizer"):
         shop = Workshop(recipe=recipe, folder=out, pairs=pairs, watch=told, start=begun, keeps_tokenizer=keep_tokenizer)
+    if not is_speech_only:
+        _hold_beginning(out, {"preset": preset, "start": start, "keep_tokenizer": keep_tokenizer})
     with _clear_errors("speak"):
         speak_domain(
             pairs,
@@ -255,6 +260,24 @@ def _workshop(preset: str, out: Path, start: str | None = None, keep_tokenizer: 
             watch=lambda done, n: told("speech", done, n, {}),
         )
     return shop
+
+
+def _hold_beginning(out: Path, given: dict[str, str | bool | None]) -> None:
+    """Go on in a folder only as it was begun: half of its stages would come from one start, and half from another.
+
+    Raises:
+        UsageError: it was begun otherwise.
+    """
+    from aqaa_eval.core.errors import UsageError
+
+    file = out / "begun.json"
+    if not file.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(given, indent=2) + "\n", "utf-8")
+    elif (begun := json.loads(file.read_text("utf-8"))) != given:
+        options = {f"--{name.replace('_', '-')}": value for name, value in begun.items() if value}
+        told = " ".join(option if value is True else f"{option} {value}" for option, value in options.items())
+        raise UsageError(f"{out} was begun with {told}: give the same, or another folder by --out")
 
 
 class _Told:
