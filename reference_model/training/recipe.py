@@ -17,7 +17,7 @@ class Recipe:
 
     Attributes:
         config: sizes of all parts.
-        plans: by stage: linguistic, semantic_free, semantic, hift, hift_critics, flow, pretrain, sft1, sft2, dpo;
+        plans: by stage: linguistic, semantic_free, semantic, hift, flow, pretrain, sft1, sft2, dpo;
             codebooks, of which `train all` makes nothing.
         block: of the decoder's batches.
         speech_batch_s: seconds of sound in a batch of the tokenizers.
@@ -25,7 +25,6 @@ class Recipe:
         hift_frames: mel frames of a crop.
         hift_batch: crops in a batch.
         n_answer_turns: how often an answer is heard by the flow for every reading.
-        n_said_again: readings, about, that the flow says again, beside all answers, for HiFT to learn from at last.
         voices_per_case: voices that ask each question of the tiny domain.
         most_per_template: questions of one kind at most, about: sums alone would be half of all.
         n_dictations: rows of unrelated words that are only written down.
@@ -53,7 +52,6 @@ class Recipe:
     hift_frames: int = 32
     hift_batch: int = 8
     n_answer_turns: int = 4
-    n_said_again: int = 1_000
     voices_per_case: int = 2
     most_per_template: int = 1_500
     n_dictations: int = 4_000
@@ -96,9 +94,6 @@ def tiny_recipe() -> Recipe:
             ),
             "semantic": TrainingPlan(n_steps=1500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
             "hift": TrainingPlan(n_steps=5200, learning_rate=1e-3, n_warmup=50, final_share=0.05),
-            "hift_critics": TrainingPlan(
-                n_steps=2600, learning_rate=4e-4, n_warmup=200, betas=(0.8, 0.99), final_share=0.05
-            ),
             "flow": TrainingPlan(n_steps=7500, learning_rate=1e-3, n_warmup=100, final_share=0.03),
             "pretrain": TrainingPlan(
                 n_steps=1000, learning_rate=2e-3, n_warmup=100, final_share=0.6, optimizer="muon", precision="auto"
@@ -126,7 +121,6 @@ def smoke_recipe() -> Recipe:
         flow_frames=300,
         hift_frames=16,
         hift_batch=2,
-        n_said_again=8,
         voices_per_case=1,
         n_dictations=12,
         n_long_dictations=12,

@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
 from aqaa_eval.reference_model.tokenizer.preprocess import preprocess
 from aqaa_eval.reference_model.tokenizer.semantic import SemanticTokenizer
 from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_sound
-from aqaa_eval.reference_model.training.critics import CriticisedHiftTask
 from aqaa_eval.reference_model.training.decoders import DecoderStages, lessons_of
 from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_VOICE
 from aqaa_eval.reference_model.training.lessons import Lessons, take_key
@@ -63,11 +61,9 @@ from aqaa_eval.reference_model.training.vocoder_training import (
     flow_batches,
     hift_batches,
     mean_mel,
-    said_again,
 )
 from aqaa_eval.reference_model.training.workshop import Workshop
 from aqaa_eval.reference_model.vocabulary import Vocabulary
-from aqaa_eval.reference_model.vocoder.flow import Flow
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
 Codes = dict[tuple[str, str], tuple[int, ...]]
@@ -235,8 +231,6 @@ def make_vocoder(shop: Workshop, codes: Codes) -> Vocoder:
     hift = make_hift(shop, [*answers, *readings])
     # The answers are few, and what will be said: they are heard more often than the readings.
     flow = make_flow(shop, [*answers * shop.recipe.n_answer_turns, *readings], codes).flow
-    some = readings[:: max(1, len(readings) // shop.recipe.n_said_again)]
-    finish_hift(shop, hift, flow, [*answers, *some])
     return Vocoder(flow, hift.hift)
 
 
@@ -247,35 +241,13 @@ def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
     task = HiftTask(config)
     if shop.start:
         take_over(task.hift, shop.start.vocoder.hift)
-    shop.run("hift", task, _hift_epochs(shop, rows))
-    return task
-
-
-def finish_hift(shop: Workshop, task: HiftTask, flow: Flow, rows: Sequence[VoiceRow]) -> None:
-    """Train HiFT on, beside its critics, from the mel that the flow makes."""
-    recipe = shop.recipe
-    torch.manual_seed(recipe.seed + 4)
-    criticised = CriticisedHiftTask(task)
-
-    @cache
-    def epochs() -> Callable[[int], Iterator[Any]]:
-        """Made with the first epoch: a stage that is done asks for none, and the flow takes minutes."""
-        again = list(said_again(flow.eval(), rows, frames=recipe.flow_frames, seed=recipe.seed))
-        return _hift_epochs(shop, again)
-
-    shop.run("hift_critics", criticised, lambda number: epochs()(number))
-
-
-def _hift_epochs(shop: Workshop, rows: Sequence[VoiceRow]) -> Callable[[int], Iterator[Any]]:
-    recipe = shop.recipe
 
     def epoch(number: int) -> Iterator[Any]:
         seed = epoch_seed(recipe.seed, number)
-        return hift_batches(
-            rows, recipe.config.hift, n_frames=recipe.hift_frames, batch_size=recipe.hift_batch, seed=seed
-        )
+        return hift_batches(rows, config, n_frames=recipe.hift_frames, batch_size=recipe.hift_batch, seed=seed)
 
-    return epoch
+    shop.run("hift", task, epoch)
+    return task
 
 
 def make_flow(shop: Workshop, rows: Sequence[VoiceRow], codes: Codes) -> FlowTask:

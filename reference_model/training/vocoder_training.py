@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from aqaa_eval.reference_model.config import FlowConfig, HiftConfig
 from aqaa_eval.reference_model.training.loop import StepLoss
-from aqaa_eval.reference_model.vocoder.flow import Flow, FlowQuery, count_frames
+from aqaa_eval.reference_model.vocoder.flow import Flow, count_frames
 from aqaa_eval.reference_model.vocoder.hift import Hift
 from aqaa_eval.reference_model.vocoder.mel import MelConfig, log_mel, mel_filters
 from aqaa_eval.reference_model.vocoder.source import Excitation
@@ -43,19 +43,17 @@ class VoiceRow:
         samples: float32 mono at 22,050 Hz.
         codes: merged codes of the recording; empty where only HiFT is trained.
         f0_hz: pitch at each mel frame, 0 where there is none.
-        said_again_FM: log-mel that a flow made of the codes, which HiFT then gets in place of the recording's.
     """
 
     key: str
     samples: NDArray[np.float32]
     codes: tuple[int, ...]
     f0_hz: NDArray[np.float32]
-    said_again_FM: Tensor | None = None
 
     @cached_property
     def mel_FM(self) -> Tensor:  # noqa: N802
-        """The log-mel that HiFT gets, computed once: an epoch cuts one crop of it."""
-        return log_mel(torch.from_numpy(self.samples)) if self.said_again_FM is None else self.said_again_FM
+        """Its log-mel, computed once: an epoch cuts one crop of it."""
+        return log_mel(torch.from_numpy(self.samples))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,27 +162,6 @@ class FlowTask(nn.Module):
         return mel_BMF * is_prompt_BF[:, None]
 
 
-@torch.inference_mode()
-def said_again(flow: Flow, rows: Sequence[VoiceRow], *, frames: int, seed: int) -> Iterator[VoiceRow]:
-    """The rows with the log-mel that the flow makes of their codes.
-
-    What HiFT is given in an answer comes from the flow, and is smoother than a recording; it has to have heard that.
-    """
-    by_codes = {row.codes: row for row in rows}
-    generator = torch.Generator().manual_seed(seed)
-    for batch in flow_batches(rows, flow.config, frames=frames, seed=seed):
-        n_batch, n_mels, _ = batch.mel_BMF.shape
-        query = FlowQuery(
-            token=batch.codes_BT,
-            prompt_token=batch.codes_BT[:, :0],
-            prompt_feat=torch.zeros(n_batch, 0, n_mels),
-            embedding=torch.zeros(n_batch, flow.config.speaker_dim),
-        )
-        mel_BMF = flow.speak(query, torch.randn(batch.mel_BMF.shape, generator=generator))
-        for codes, mel_MF in zip(batch.codes_BT.tolist(), mel_BMF, strict=True):
-            yield replace(by_codes[tuple(codes)], said_again_FM=mel_MF.T.clone())
-
-
 def hift_batches(
     rows: Sequence[VoiceRow], config: HiftConfig, *, n_frames: int, batch_size: int, seed: int
 ) -> Iterator[HiftBatch]:
@@ -222,11 +199,7 @@ class HiftTask(nn.Module):
         self._mel = MelConfig(sample_rate_hz=config.sample_rate_hz, n_mels=config.n_mels)
 
     def forward(self, batch: HiftBatch) -> StepLoss:
-        """The loss, summed over the crops."""
-        return self.made(batch)[1]
-
-    def made(self, batch: HiftBatch) -> tuple[Tensor, StepLoss]:
-        """Waves [B, N] and their loss. The source has the true pitch, as the predictor has yet to learn it."""
+        """The loss, summed over the crops. The source has the true pitch, as the predictor has yet to learn it."""
         n_batch = len(batch.wave_BN)
         n_harmonics = self.hift.m_source.n_harmonics
         phase_BK1 = (torch.rand(n_batch, n_harmonics, 1) * 2 - 1) * math.pi
@@ -238,14 +211,14 @@ class HiftTask(nn.Module):
         mel = functional.l1_loss(self._log_mel(made_BN), self._log_mel(batch.wave_BN))
         f0 = functional.smooth_l1_loss(self.hift.f0(batch.mel_BMF) / 100, batch.f0_BF / 100)
         total = n_batch * (spectral + MEL_WEIGHT * mel + F0_WEIGHT * f0)
-        return made_BN, StepLoss(
+        return StepLoss(
             total=total,
             count=n_batch,
             shown={"spectral": spectral.item(), "mel": mel.item(), "f0": f0.item()},
         )
 
     def _log_mel(self, wave_BN: Tensor) -> Tensor:
-        magnitude_BKF = magnitude(wave_BN, self._mel.n_fft, self._mel.hop)
+        magnitude_BKF = _magnitude(wave_BN, self._mel.n_fft, self._mel.hop)
         return (mel_filters(self._mel) @ magnitude_BKF).clamp_min(self._mel.floor).log()
 
 
@@ -257,13 +230,13 @@ def spectral_loss(made_BN: Tensor, wanted_BN: Tensor) -> Tensor:
     """
     losses = []
     for size in STFT_SIZES:
-        made, wanted = (magnitude(wave, size, size // 4) for wave in (made_BN, wanted_BN))
+        made, wanted = (_magnitude(wave, size, size // 4) for wave in (made_BN, wanted_BN))
         convergence = (wanted - made).norm() / wanted.norm().clamp_min(1e-6)
         losses.append(convergence + functional.l1_loss(made.clamp_min(1e-5).log(), wanted.clamp_min(1e-5).log()))
     return torch.stack(losses).mean()
 
 
-def magnitude(wave_BN: Tensor, size: int, hop: int) -> Tensor:
+def _magnitude(wave_BN: Tensor, size: int, hop: int) -> Tensor:
     """Of the STFT with a Hann window: [B, N] to [B, size // 2 + 1, L]."""
     window = torch.hann_window(size)
     spectrum = torch.stft(wave_BN, size, hop, window=window, return_complex=True)
