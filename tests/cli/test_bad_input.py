@@ -40,6 +40,10 @@ def suite(tmp_path: Path) -> Path:
             (*ECHO[:3], "--asr", "whisper:/no/such/base.pt", "--speech-mos", "none"),
             "no such file; give a Whisper .pt file",
         ),
+        (
+            (*ECHO, "--suite", "gaming", "--asr-set", "language=gamming:en"),
+            "no suite of this run (--asr-set language=) named 'gamming'; did you mean gaming?",
+        ),
         ((*ECHO, "--limit", "0"), "limit: Input should be greater than or equal to 1 (got 0)"),
         ((*ECHO, "--repeats", "-1"), "repeats: Input should be greater than or equal to 1 (got -1)"),
         ((*ECHO, "--set", "loud"), "--set loud: write it as name=value"),
