@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aqaa_eval.catalog.names import SUITE_FORMATS, SUITE_SETS, load_object, target_of
-from aqaa_eval.core.errors import UsageError
+from aqaa_eval.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from aqaa_eval.core.protocols import Suite
@@ -65,12 +65,25 @@ def suites_of(spec: RunSpec, *, strict: bool = False) -> list[Suite]:
     """The suites of a spec as the model hears them: with their sound changed, if the spec says so.
 
     Raises:
-        UnknownName, UsageError, DataError: as `make_suites`; or no such change of sound.
+        UnknownName, UsageError, DataError: as `make_suites`; or no such change of sound; or a setting of the
+            transcriber is for a suite that is not among these.
     """
     suites = make_suites(spec.suites, spec.suite_options, strict=strict)
+    _refuse_rules_for_nothing(spec, [suite.card.id for suite in suites])
     if not spec.perturb:
         return suites
     from aqaa_eval.tasks.perturb import PerturbedSuite, parse_perturbations
 
     changes = parse_perturbations(spec.perturb)
     return [PerturbedSuite(suite=suite, changes=changes, seed_of=spec.seed_of) for suite in suites]
+
+
+def _refuse_rules_for_nothing(spec: RunSpec, suites: Sequence[str]) -> None:
+    language = spec.asr_options.get("language")
+    if not isinstance(language, str):
+        return
+    from aqaa_eval.judges.transcribers.language_choice import parse_language_rule
+
+    for name in parse_language_rule(language).by_suite:
+        if name not in suites:
+            raise UnknownName("suite of this run (--asr-set language=)", name, suites)

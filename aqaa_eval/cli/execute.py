@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aqaa_eval import catalog
 from aqaa_eval.cli.console import RunProgress
-from aqaa_eval.core.errors import ExitCode, UnknownName
+from aqaa_eval.core.errors import ExitCode
 from aqaa_eval.core.protocols import Judge, SpeechModel, Suite, Transcriber
 from aqaa_eval.core.runlog import Manifest, RunLog
 from aqaa_eval.core.runspec import RunSpec
@@ -98,11 +98,7 @@ def make_tools(
         model: None to score what is stored.
         stored_model: identity of the model that gave the stored answers.
         verdicts: file that keeps what judges were paid for; None keeps nothing.
-
-    Raises:
-        UnknownName: a setting of the transcriber is for a suite that is not among these.
     """
-    _refuse_rules_for_nothing(spec, suites)
     return Tools(
         model=model,
         model_identity=model.identity if model else stored_model,
@@ -111,18 +107,6 @@ def make_tools(
         guard=catalog.find_guard(),
         languages={suite.card.id: suite.card.languages for suite in suites},
     )
-
-
-def _refuse_rules_for_nothing(spec: RunSpec, suites: list[Suite]) -> None:
-    language = spec.asr_options.get("language")
-    if not isinstance(language, str):
-        return
-    from aqaa_eval.judges.transcribers.language_choice import parse_language_rule
-
-    ids = [suite.card.id for suite in suites]
-    for name in parse_language_rule(language).by_suite:
-        if name not in ids:
-            raise UnknownName("suite of this run (--asr-set language=)", name, ids)
 
 
 def close_judge(judge: Judge, *, quiet: bool) -> None:

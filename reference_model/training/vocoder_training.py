@@ -180,9 +180,7 @@ def _crop(
     hop = math.prod(config.upsample_rates) * config.hop
     short = max(0, n_frames * hop + hop - len(row.samples))
     wave_N = functional.pad(torch.from_numpy(row.samples), (0, short))
-    mel_MF = row.mel_FM.T
-    if len(row.mel_FM) < n_frames:
-        mel_MF = functional.pad(mel_MF, (0, n_frames - len(row.mel_FM)), mode="replicate")
+    mel_MF = (log_mel(wave_N) if short else row.mel_FM).T
     last = min(mel_MF.shape[1], len(wave_N) // hop) - n_frames
     first = int(torch.randint(0, max(1, last + 1), (1,), generator=generator))
     f0_F = functional.pad(torch.from_numpy(row.f0_hz), (0, max(0, first + n_frames - len(row.f0_hz))))
