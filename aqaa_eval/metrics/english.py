@@ -23,6 +23,8 @@ _BRACKETS = "<[("
 _DIGIT = re.compile(r"\d")
 _WHOLE_NUMBER = re.compile(r"[02-9]|[1-9][0-9]{1,15}")
 """What is written with digits already; but not 1, which is written out."""
+_ACROSS_WORDS = re.compile(r"[0-9]\s+(?:st|nd|rd|th|s)\b|\bhalf\b")
+"""What it reads over a space: an ending apart from its number, even before a sign (0 th%); "and a half"."""
 
 
 @cache
@@ -88,12 +90,13 @@ def _that_may_match(text: str, replacers: tuple[tuple[str, str, str], ...]) -> d
 
 def _only_where_there_are_numbers(numbers: Any) -> Callable[[str], str]:
     """Whisper's reading of numbers, for texts that have one of its words, or digits that it would change."""
-    # "and" alone changes nothing, and almost every answer has one; "and a half" goes by the half.
-    vocabulary = (numbers.words - {"and"}) | {"half", "st", "nd", "rd", "th", "s"}
+    # "and" alone changes nothing, and almost every answer has one.
+    vocabulary = numbers.words - {"and"}
 
     def standardize(text: str) -> str:
         words = text.split()
-        if vocabulary.isdisjoint(words) and (not _DIGIT.search(text) or all(map(_is_left_alone, words))):
+        has_none = vocabulary.isdisjoint(words) and not _ACROSS_WORDS.search(text)
+        if has_none and (not _DIGIT.search(text) or all(map(_is_left_alone, words))):
             return " ".join(words)
         standardized: str = numbers(text)
         return standardized

@@ -116,7 +116,7 @@ def test_nothing_sticks_out_of_the_screen(
     browser: Any, report: Path, tmp_path: Path, size: str, scheme: str, language: str
 ) -> None:
     visit = Visit(browser, report, size=size, scheme=scheme, locale={"en": "en-GB", "zh": "zh-CN"}[language])
-    visit.page.locator("details.item summary").first.click()
+    visit.open_item()
     picture = visit.page.screenshot(path=tmp_path / f"{size}-{scheme}-{language}.png", full_page=True)
     assert len(picture) > 50_000
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -148,7 +148,7 @@ def test_texts_are_readable_against_their_background(browser: Any, report: Path)
     }"""
     for scheme in ("light", "dark"):
         visit = Visit(browser, report, scheme=scheme)
-        visit.page.locator("details.item summary").nth(1).click()
+        visit.open_item(1)
         assert visit.page.evaluate(measure) == []
 
 
@@ -176,6 +176,8 @@ def test_every_payload_is_shown_as_the_text_that_it_is(browser: Any, tmp_path: P
     logs = [hostile_log(tmp_path, payload) for payload in PAYLOADS]
     visit = Visit(browser, write_report(run_log(tmp_path, [attempt for log in logs for attempt in log.attempts])))
     visit.page.locator("#expand").click()
+    # An item is filled when the browser tells it that it was opened, which is after the click.
+    visit.wait_until(f"document.querySelectorAll('.question .words').length >= {len(PAYLOADS)}")
     shown = visit.page.evaluate("[...document.querySelectorAll('.question .words')].map((node) => node.textContent)")
     assert shown == list(PAYLOADS)
 

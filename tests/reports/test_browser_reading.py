@@ -227,6 +227,7 @@ def test_paper_gets_the_open_conversations_in_light_colours_and_no_buttons(
     closed = visit.page.pdf(path=tmp_path / "print.pdf")
     assert closed.startswith(b"%PDF")
     visit.page.locator("#expand").evaluate("(button) => button.click()")
+    visit.wait_until("[...document.querySelectorAll('details.item')].every((item) => item.querySelector('.turn'))")
     n_pages = [len(re.findall(rb"/Type\s*/Page\b", found)) for found in (closed, visit.page.pdf())]
     assert 1 < n_pages[0] < n_pages[1]
 
