@@ -24,7 +24,7 @@ class OwnWordsJudge:
         """Worth of each candidate."""
         heard = self._heard(candidates)
         return [
-            -_error_rate(pair.answer, each.text) - _error_rate(each.text, text)
+            -_error_rate(pair.said, each.text) - _error_rate(each.text, text)
             for each, text in zip(candidates, heard, strict=True)
         ]
 

@@ -148,7 +148,7 @@ def _example(pair: DomainPair, question: tuple[int, ...], answer: tuple[int, ...
     return CodedExample(
         key=pair.key,
         turns=(CodedTurn(role="human", text=pair.question, codes=question),),
-        answer=(CodedSegment(text=pair.answer, codes=answer),),
+        answer=(CodedSegment(text=pair.said, codes=answer),),
     )
 
 

@@ -92,7 +92,7 @@ def answer_key(pair: DomainPair) -> str:
     """Name of an answer: pairs with the same words in the same manner share one recording."""
     manner = pair.manner
     notes = "-".join(map(str, manner.notes))
-    return f"{pair.answer}|{manner.rate:g}|{manner.semitones:g}|{int(manner.whisper)}|{notes}"
+    return f"{pair.said}|{manner.rate:g}|{manner.semitones:g}|{int(manner.whisper)}|{notes}"
 
 
 def speak_domain(
@@ -179,7 +179,7 @@ def _spoken(kind: str, key: str, pair: DomainPair, studio: Studio) -> dict[str, 
     return {
         "key": key,
         "kind": kind,
-        "text": pair.answer if kind == ANSWER else pair.question,
+        "text": pair.said if kind == ANSWER else pair.question,
         "phonemes": take.phonemes,
         "sample_rate_hz": take.sample_rate_hz,
         "flac": buffer.getvalue(),
@@ -190,7 +190,7 @@ def _spoken(kind: str, key: str, pair: DomainPair, studio: Studio) -> dict[str, 
 def _take(kind: str, pair: DomainPair, studio: Studio) -> Take:
     if kind == QUESTION:
         return studio.ask(pair)
-    return studio.answer(pair.answer, pair.manner) if kind == ANSWER else studio.answer(pair.question, Manner())
+    return studio.answer(pair.said, pair.manner) if kind == ANSWER else studio.answer(pair.question, Manner())
 
 
 def count_takes(folder: Path) -> int:

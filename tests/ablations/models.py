@@ -77,6 +77,7 @@ def pairs(n: int = 3) -> list[DomainPair]:
             pitch_range=1.0,
             snr_db=None,
             answer=words[place % len(words)],
+            said=words[place % len(words)],
             manner=Manner(),
             seed=place,
         )

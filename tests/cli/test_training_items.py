@@ -18,6 +18,7 @@ from aqaa_eval.core.protocols import Clip
 from aqaa_eval.core.weights import is_present
 from aqaa_eval.reference_model.training.domain.kinds import PLAIN
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, draw, normal_form
+from aqaa_eval.reference_model.training.domain.templates import templates
 from aqaa_eval.reference_model.training.speech_store import Take
 from aqaa_eval.tasks.checks import evaluate
 from aqaa_eval.tasks.speaking.performer import missing_for, perform
@@ -94,11 +95,20 @@ def test_words_that_answer_pass_and_the_question_said_back_does_not(pairs):
     worded = [pair for pair in pairs if pair.template not in ("manner", "sing")]
     draws = random.Random(0)
     right = [holds(pair, said(pair.answer)) for pair in worded]
+    in_a_sentence = [holds(pair, said(pair.said)) for pair in worded]
     other = [holds(pair, said(draws.choice(worded).answer)) for pair in worded]
     echo = [holds(pair, said(pair.question, pair.language)) for pair in worded]
     assert all(right)
+    assert all(in_a_sentence)
     assert not any(echo)
     assert sum(other) < 0.05 * len(other)
+
+
+def test_the_sentence_around_an_answer_passes_nothing_by_itself(pairs):
+    around = {template.name: template.says for template in templates() if template.says}
+    assert len(around) > 5
+    taught = [pair for pair in pairs if pair.template in around]
+    assert not any(holds(pair, said(around[pair.template].format(""))) for pair in taught)
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -114,6 +114,7 @@ def _row(words: Sequence[str], number: int, voices: Sequence[Asker], rng: np.ran
         pitch_range=1.0,
         snr_db=None if number % 4 else 15.0,
         answer=text,
+        said=text,
         manner=PLAIN,
         seed=number,
     )

@@ -75,6 +75,7 @@ class Template:
         cases: what fills them.
         language: of the question.
         further: wordings that are all for training.
+        says: sentence in which the model says the bare answer, with {} in its place. One word alone is hard to hear.
     """
 
     name: str
@@ -83,6 +84,19 @@ class Template:
     cases: tuple[Case, ...] = field(repr=False)
     language: str = "en"
     further: tuple[str, ...] = ()
+    says: str = ""
+
+    def said(self, answer: str) -> str:
+        """An answer as the model is taught to say it.
+
+        >>> Template(name="t", capability="c", wordings=(), cases=(), says="You get {}.").said("Nine.")
+        'You get nine.'
+        """
+        if not self.says:
+            return answer
+        bare = answer.removesuffix(".")
+        is_word = bare[1:2].islower()  # letters that are spelled keep their capitals
+        return self.says.format(bare[0].lower() + bare[1:] if is_word else bare)
 
     def training_wordings(self) -> tuple[str, ...]:
         """What training hears: the first four fifths and the further ones."""

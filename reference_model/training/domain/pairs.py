@@ -60,7 +60,8 @@ class DomainPair:
         semitones: how much its pitch is moved.
         pitch_range: factor on the rise and fall of its pitch.
         snr_db: of the noise below it; None for none.
-        answer: words of the answer, in English.
+        answer: bare words of the answer, in English.
+        said: the answer as the model is taught to say it.
         manner: how the answer is voiced.
         seed: for the noise.
     """
@@ -78,6 +79,7 @@ class DomainPair:
     pitch_range: float
     snr_db: float | None
     answer: str
+    said: str
     manner: Manner
     seed: int
 
@@ -158,6 +160,7 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
             pitch_range=tone.pitch_range,
             snr_db=(None, None, None, 20.0, 12.0)[number // 307 % 5],
             answer=case.answer,
+            said=template.said(case.answer),
             manner=case.manner,
             seed=number,
         )

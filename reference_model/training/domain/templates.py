@@ -39,6 +39,7 @@ def _reasoning() -> Iterator[Template]:
     yield Template(
         name="plus",
         capability="logical_reasoning",
+        says="You get {}.",
         wordings=(
             "Please add {first} and {second}.",
             "{first} plus {second}.",
@@ -58,6 +59,7 @@ def _reasoning() -> Iterator[Template]:
     yield Template(
         name="minus",
         capability="logical_reasoning",
+        says="You get {}.",
         wordings=(
             "{first} minus {second}.",
             "What do you get for {first} minus {second}?",
@@ -76,6 +78,7 @@ def _reasoning() -> Iterator[Template]:
     yield Template(
         name="times",
         capability="logical_reasoning",
+        says="You get {}.",
         wordings=(
             "{first} times {second}.",
             "Can you multiply {first} by {second}?",
@@ -93,6 +96,7 @@ def _reasoning() -> Iterator[Template]:
     yield Template(
         name="larger",
         capability="logical_reasoning",
+        says="The larger number is {}.",
         wordings=(
             "{first} or {second}, which one is larger?",
             "Which number is bigger, {first} or {second}?",
@@ -120,6 +124,7 @@ def _games() -> Iterator[Template]:
     yield Template(
         name="chain",
         capability="gaming",
+        says="My word is {}.",
         wordings=(
             "My word for the chain is {word}. And yours?",
             "Word chain, please. I begin with {word}.",
@@ -157,6 +162,7 @@ def _language() -> Iterator[Template]:
     yield Template(
         name="from_japanese",
         capability="language_ability",
+        says="The word is {}.",
         wordings=(
             "{word}を英語に訳してください。",
             "英語で{word}は何と言うの。",
@@ -171,6 +177,7 @@ def _language() -> Iterator[Template]:
     yield Template(
         name="opposite",
         capability="language_ability",
+        says="The opposite is {}.",
         wordings=(
             "Tell me the opposite of {word}.",
             "What is the contrary of {word}?",
@@ -188,6 +195,7 @@ def _language() -> Iterator[Template]:
     yield Template(
         name="spell",
         capability="instruction_following",
+        says="The letters are {}.",
         wordings=(
             "Can you spell {word} for me?",
             "Tell me how to spell {word}.",
@@ -211,6 +219,7 @@ def _creativity() -> Iterator[Template]:
     yield Template(
         name="rhyme",
         capability="creativity",
+        says="A good rhyme is {}.",
         wordings=(
             "What rhymes with {word}?",
             "Tell me a rhyme for {word}.",
