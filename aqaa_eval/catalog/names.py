@@ -42,7 +42,7 @@ class Entry:
     layout_settings: str = ""
 
 
-BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "7809e6ea11b1ef531ec571cdcdc9b82ac6b1d9828b6af6748621dd2c17feb81d"}
+BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "803b403251d5a28d002e0286435fe8e3b52fcb49ffacb47168ca799d2e5cdd4a"}
 """Weights of the reference model that come with the package: SHA-256 of their `model.safetensors`."""
 
 MODELS: Mapping[str, Entry] = {

@@ -78,8 +78,8 @@ def tiny_recipe() -> Recipe:
         small,
         temperature=0.3,  # warmer ones answer fewer training questions right, cooler ones no more
         step1=replace(small.step1, num_hidden_layers=5),
-        linguistic=replace(small.linguistic, dim=128, ffn=256, blocks=4),
-        semantic=replace(small.semantic, n_audio_state=128, n_audio_layer=3),
+        linguistic=replace(small.linguistic, dim=128, ffn=256, blocks=6),
+        semantic=replace(small.semantic, n_audio_state=128, n_audio_layer=5),
         flow=replace(small.flow, dim=128, ffn=256, channels=(128, 128), n_heads=4, head_dim=32, temperature=0.0),
         hift=HiftConfig(base_channels=64, f0_channels=64),
     )
@@ -87,12 +87,12 @@ def tiny_recipe() -> Recipe:
         config=config,
         plans={
             "linguistic": TrainingPlan(
-                n_steps=2500, learning_rate=2e-3, n_warmup=50, final_share=0.05, optimizer="muon"
+                n_steps=4000, learning_rate=2e-3, n_warmup=50, final_share=0.03, optimizer="muon"
             ),
             "semantic_free": TrainingPlan(
-                n_steps=1000, learning_rate=2e-3, n_warmup=50, final_share=0.3, optimizer="muon"
+                n_steps=1500, learning_rate=2e-3, n_warmup=50, final_share=0.3, optimizer="muon"
             ),
-            "semantic": TrainingPlan(n_steps=1500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
+            "semantic": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
             "hift": TrainingPlan(n_steps=5200, learning_rate=1e-3, n_warmup=50, final_share=0.05),
             "flow": TrainingPlan(n_steps=7500, learning_rate=1e-3, n_warmup=100, final_share=0.03),
             "pretrain": TrainingPlan(

@@ -1,8 +1,8 @@
 """Training that goes on from a model that is there.
 
-A part of the same sizes begins with its weights. The tokenizer changes in training, so its codes get other meanings;
-the rows of the codes, in decoder and flow, therefore follow them: both tokenizers code the same recordings, and a new
-code starts as the mean of the old codes that stood in its places.
+A part of the same widths begins with its weights, a deeper one with those of its first layers. The tokenizer changes in
+training, so its codes get other meanings; the rows of the codes, in decoder and flow, therefore follow them: both
+tokenizers code the same recordings, and a new code starts as the mean of the old codes that stood in its places.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from aqaa_eval.reference_model.vocoder.flow import Flow
 
 
 def take_over(part: nn.Module, start: nn.Module) -> bool:
-    """Copy the weights of a part if both have the same tensors; whether they were copied.
+    """Copy the weights of a part if all of them fit; whether they were copied. Layers that only the new part has stay.
 
     >>> take_over(nn.Linear(2, 3), nn.Linear(2, 3)), take_over(nn.Linear(2, 3), nn.Linear(2, 4))
     (True, False)
+    >>> take_over(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Sequential(nn.Linear(2, 2)))
+    True
     """
     mine, theirs = ({name: t.shape for name, t in each.state_dict().items()} for each in (part, start))
-    if mine != theirs:
+    if any(mine.get(name) != shape for name, shape in theirs.items()):
         return False
-    part.load_state_dict({name: tensor.float() for name, tensor in start.state_dict().items()})
+    part.load_state_dict({name: tensor.float() for name, tensor in start.state_dict().items()}, strict=False)
     return True
 
 

@@ -54,13 +54,26 @@ def test_with_the_same_tokenizer_every_row_stays(model):
     assert torch.equal(flow.input_embedding.weight, model.vocoder.flow.input_embedding.weight)
 
 
-def test_a_part_of_other_sizes_begins_from_nothing(model, swapped):
+def test_a_wider_part_begins_from_nothing(model, swapped):
     config = tiny()
-    longer = replace(config, step1=replace(config.step1, num_hidden_layers=config.step1.num_hidden_layers + 1))
-    backbone = random_backbone(longer, 2)
+    wider = replace(config, step1=replace(config.step1, intermediate_size=2 * config.step1.intermediate_size))
+    backbone = random_backbone(wider, 2)
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
     assert not start_backbone(backbone, model, swapped)
     assert all(torch.equal(before[name], tensor) for name, tensor in backbone.state_dict().items())
+
+
+def test_a_deeper_part_begins_with_the_layers_that_are_there(model):
+    config = tiny()
+    n_layers = config.step1.num_hidden_layers
+    backbone = random_backbone(replace(config, step1=replace(config.step1, num_hidden_layers=n_layers + 1)), 2)
+    before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    assert start_backbone(backbone, model, None)
+    begun, there = backbone.state_dict(), model.backbone.state_dict()
+    assert all(torch.equal(begun[name], tensor) for name, tensor in there.items())
+    added = [name for name in begun if name not in there]
+    assert added
+    assert all(torch.equal(begun[name], before[name]) for name in added)
 
 
 def test_tokenizers_of_other_rates_are_refused():
