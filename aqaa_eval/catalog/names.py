@@ -42,7 +42,7 @@ class Entry:
     layout_settings: str = ""
 
 
-BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "803b403251d5a28d002e0286435fe8e3b52fcb49ffacb47168ca799d2e5cdd4a"}
+BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "6a87d94578a98cf2deb876c97347666fbf66b3c0ad3229b21a14645edfbf7997"}
 """Weights of the reference model that come with the package: SHA-256 of their `model.safetensors`."""
 
 MODELS: Mapping[str, Entry] = {

@@ -17,14 +17,17 @@ class Recipe:
 
     Attributes:
         config: sizes of all parts.
-        plans: by stage: linguistic, semantic_free, semantic, hift, flow, pretrain, sft1, sft2, dpo;
+        plans: by stage: linguistic, semantic_free, semantic, flow, hift, pitch, pretrain, sft1, sft2, dpo;
             codebooks, of which `train all` makes nothing.
         block: of the decoder's batches.
         speech_batch_s: seconds of sound in a batch of the tokenizers.
         flow_frames: mel frames in a batch of the flow.
         hift_frames: mel frames of a crop.
         hift_batch: crops in a batch.
-        n_answer_turns: how often an answer is heard by the flow for every reading.
+        pitch_frames: mel frames of a crop of the pitch predictor's.
+        pitch_batch: crops in a batch.
+        n_answer_turns: how often an answer is heard by the vocoder for every reading.
+        n_sung_turns: how often a sung one is: few songs are all that it hears of high and long notes.
         voices_per_case: voices that ask each question of the tiny domain.
         most_per_template: questions of one kind at most, about: sums alone would be half of all.
         n_dictations: rows of unrelated words that are only written down.
@@ -51,7 +54,10 @@ class Recipe:
     flow_frames: int = 1600
     hift_frames: int = 32
     hift_batch: int = 8
+    pitch_frames: int = 48
+    pitch_batch: int = 24
     n_answer_turns: int = 4
+    n_sung_turns: int = 60
     voices_per_case: int = 2
     most_per_template: int = 1_500
     n_dictations: int = 4_000
@@ -94,6 +100,7 @@ def tiny_recipe() -> Recipe:
             ),
             "semantic": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
             "hift": TrainingPlan(n_steps=5200, learning_rate=1e-3, n_warmup=50, final_share=0.05),
+            "pitch": TrainingPlan(n_steps=9000, learning_rate=2e-3, n_warmup=100, final_share=0.01),
             "flow": TrainingPlan(n_steps=7500, learning_rate=1e-3, n_warmup=100, final_share=0.03),
             "pretrain": TrainingPlan(
                 n_steps=1000, learning_rate=2e-3, n_warmup=100, final_share=0.6, optimizer="muon", precision="auto"
@@ -121,6 +128,7 @@ def smoke_recipe() -> Recipe:
         flow_frames=300,
         hift_frames=16,
         hift_batch=2,
+        pitch_batch=2,
         voices_per_case=1,
         n_dictations=12,
         n_long_dictations=12,

@@ -31,6 +31,7 @@ from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_
 from aqaa_eval.reference_model.training.lessons import Lessons, take_key
 from aqaa_eval.reference_model.training.loop import has_checkpoint
 from aqaa_eval.reference_model.training.merging import merge_checkpoints
+from aqaa_eval.reference_model.training.pitch_training import PitchBatch, PitchTask, pitch_batches, pitch_rows
 from aqaa_eval.reference_model.training.preferences import Rank, answered_twice
 from aqaa_eval.reference_model.training.rows import PreferenceRow, TrainingRow
 from aqaa_eval.reference_model.training.speech_rows import PhonemeTable, SpeechBatch, SpeechRow, speech_batches
@@ -40,6 +41,7 @@ from aqaa_eval.reference_model.training.speech_store import (
     READING,
     StoredTake,
     Take,
+    answer_key,
     count_takes,
     stored_takes,
 )
@@ -64,6 +66,7 @@ from aqaa_eval.reference_model.training.vocoder_training import (
 )
 from aqaa_eval.reference_model.training.workshop import Workshop
 from aqaa_eval.reference_model.vocabulary import Vocabulary
+from aqaa_eval.reference_model.vocoder.hift import Hift
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
 Codes = dict[tuple[str, str], tuple[int, ...]]
@@ -226,12 +229,22 @@ def uses_of_codebooks(shop: Workshop, codes: Codes) -> dict[str, CodebookUse]:
 
 
 def make_vocoder(shop: Workshop, codes: Codes) -> Vocoder:
-    """Train HiFT and the flow on the voice of the answers."""
-    answers, readings = (_voice_rows(shop, codes, kind) for kind in (ANSWER, READING))
-    hift = make_hift(shop, [*answers, *readings])
-    # The answers are few, and what will be said: they are heard more often than the readings.
-    flow = make_flow(shop, [*answers * shop.recipe.n_answer_turns, *readings], codes).flow
-    return Vocoder(flow, hift.hift)
+    """Train the flow and HiFT on the voice of the answers, then HiFT's pitch on what the two make."""
+    answers, readings = _answer_rows(shop, codes), _voice_rows(shop, codes, READING)
+    rows = [*answers, *readings]
+    flow, hift = make_flow(shop, rows, codes).flow, make_hift(shop, rows).hift
+    each_once = {row.key: row for row in answers}
+    heard = {key: [*pitch_rows([row]), *pitch_rows([row], flow)] for key, row in each_once.items()}
+    make_pitch(shop, hift, [*(mel for row in answers for mel in heard[row.key]), *pitch_rows(readings)])
+    return Vocoder(flow, hift)
+
+
+def _answer_rows(shop: Workshop, codes: Codes) -> list[VoiceRow]:
+    """The answers are few, and what will be said: they are heard more often than the readings, songs most often."""
+    sung = {answer_key(pair) for pair in shop.pairs if pair.manner.notes}
+    answers = _voice_rows(shop, codes, ANSWER)
+    turns = (shop.recipe.n_sung_turns if row.key in sung else shop.recipe.n_answer_turns for row in answers)
+    return [row for row, n_turns in zip(answers, turns, strict=True) for _ in range(n_turns)]
 
 
 def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
@@ -248,6 +261,17 @@ def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
 
     shop.run("hift", task, epoch)
     return task
+
+
+def make_pitch(shop: Workshop, hift: Hift, rows: Sequence[PitchBatch]) -> None:
+    """Train the pitch predictor of a HiFT further."""
+    recipe = shop.recipe
+
+    def epoch(number: int) -> Iterator[PitchBatch]:
+        seed = epoch_seed(recipe.seed, number)
+        return pitch_batches(rows, n_frames=recipe.pitch_frames, batch_size=recipe.pitch_batch, seed=seed)
+
+    shop.run("pitch", PitchTask(hift), epoch)
 
 
 def make_flow(shop: Workshop, rows: Sequence[VoiceRow], codes: Codes) -> FlowTask:
