@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from aqaa_eval.reference_model.training.loop import StepLoss
 from aqaa_eval.reference_model.training.vocoder_training import VoiceRow
-from aqaa_eval.reference_model.vocoder.flow import Flow
+from aqaa_eval.reference_model.vocoder.flow import Flow, FlowQuery, count_frames
 from aqaa_eval.reference_model.vocoder.hift import Hift
 
 UNIT_HZ = 10.0
@@ -59,12 +59,14 @@ def _row(row: VoiceRow, flow: Flow | None) -> PitchBatch:
 
 
 def _made(row: VoiceRow, flow: Flow) -> Tensor:
-    codes_BT = torch.tensor([row.codes])
-    mu_BFM = flow.regulate(flow.encode(codes_BT), prompt_frames=0, prompt_codes=0, grid=None)
-    mu_BMF = mu_BFM.transpose(1, 2)
-    speaker_BM = flow.spk_embed_affine_layer(mu_BMF.new_zeros(1, flow.config.speaker_dim))
-    silent_BMF = torch.zeros_like(mu_BMF)
-    return flow.solve(mu_BMF, speaker_BM, silent_BMF, silent_BMF)
+    config = flow.config
+    query = FlowQuery(
+        token=torch.tensor([row.codes]),
+        prompt_token=torch.zeros(1, 0, dtype=torch.long),
+        prompt_feat=torch.zeros(1, 0, config.n_mels),
+        embedding=torch.zeros(1, config.speaker_dim),
+    )
+    return flow.speak(query, torch.zeros(1, config.n_mels, count_frames(len(row.codes), config)))
 
 
 def pitch_batches(rows: Sequence[PitchBatch], *, n_frames: int, batch_size: int, seed: int) -> Iterator[PitchBatch]:

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -233,9 +234,14 @@ def make_vocoder(shop: Workshop, codes: Codes) -> Vocoder:
     answers, readings = _answer_rows(shop, codes), _voice_rows(shop, codes, READING)
     rows = [*answers, *readings]
     flow, hift = make_flow(shop, rows, codes).flow, make_hift(shop, rows).hift
-    each_once = {row.key: row for row in answers}
-    heard = {key: [*pitch_rows([row]), *pitch_rows([row], flow)] for key, row in each_once.items()}
-    make_pitch(shop, hift, [*(mel for row in answers for mel in heard[row.key]), *pitch_rows(readings)])
+
+    @cache
+    def heard() -> list[PitchBatch]:
+        each_once = {row.key: row for row in answers}
+        mels = {key: [*pitch_rows([row]), *pitch_rows([row], flow)] for key, row in each_once.items()}
+        return [*(mel for row in answers for mel in mels[row.key]), *pitch_rows(readings)]
+
+    make_pitch(shop, hift, heard)
     return Vocoder(flow, hift)
 
 
@@ -263,13 +269,13 @@ def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
     return task
 
 
-def make_pitch(shop: Workshop, hift: Hift, rows: Sequence[PitchBatch]) -> None:
-    """Train the pitch predictor of a HiFT further."""
+def make_pitch(shop: Workshop, hift: Hift, rows: Callable[[], Sequence[PitchBatch]]) -> None:
+    """Train the pitch predictor of a HiFT further; the rows, which the flow has to speak, are made only if it is."""
     recipe = shop.recipe
 
     def epoch(number: int) -> Iterator[PitchBatch]:
         seed = epoch_seed(recipe.seed, number)
-        return pitch_batches(rows, n_frames=recipe.pitch_frames, batch_size=recipe.pitch_batch, seed=seed)
+        return pitch_batches(rows(), n_frames=recipe.pitch_frames, batch_size=recipe.pitch_batch, seed=seed)
 
     shop.run("pitch", PitchTask(hift), epoch)
 
