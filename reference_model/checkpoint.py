@@ -32,8 +32,8 @@ from aqaa_eval.reference_model.model import StepAudioAQAA, random_model
 from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
 from aqaa_eval.reference_model.tokenizer.errors import WeightsError
 from aqaa_eval.reference_model.vocabulary import Vocabulary
+from aqaa_eval.reference_model.vocoder.filter_hift import build_hift
 from aqaa_eval.reference_model.vocoder.flow import Flow
-from aqaa_eval.reference_model.vocoder.hift import Hift
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 from aqaa_eval.reference_model.weight_files import (
     Placement,
@@ -154,7 +154,7 @@ def _bundled(name: str) -> Path:
 
 def _blank_parts(config: ModelConfig) -> dict[str, Any]:
     with torch.device("meta"):
-        backbone, flow, hift = Step1ForCausalLM(config.step1), Flow(config.flow), Hift(config.hift)
+        backbone, flow, hift = Step1ForCausalLM(config.step1), Flow(config.flow), build_hift(config.hift)
     return {"": backbone, "tokenizer.": DualTokenizer.blank(config), "flow.": flow, "hift.": hift}
 
 

@@ -114,6 +114,7 @@ class FlowConfig:
 class HiftConfig:
     """Mel to wave: F0 predictor, harmonic source, iSTFT generator (HiFTNet)."""
 
+    filters_source: bool = False  # False: the published network; True: `FilterHift`
     base_channels: int = 512
     n_harmonics: int = 8  # overtones beside the fundamental
     upsample_rates: tuple[int, ...] = (8, 8)

@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from aqaa_eval.reference_model.training.loop import TrainingPlan
     from aqaa_eval.reference_model.training.workshop import Workshop
+    from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
 app = typer.Typer(no_args_is_help=True, help="Train the reference model: from nothing, or one stage on your data.")
 
@@ -36,7 +37,14 @@ KeepTokenizer = Annotated[
     bool,
     typer.Option("--keep-tokenizer", help="Take the start's tokenizer over as it is: its codes keep their meanings."),
 ]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=1, max=2, help="2 trains side by side what does not wait for each other, with half of the cores each."
+    ),
+]
 _DEFAULT_WORK = Path("runs/train-tiny")
+_DEFAULT_JOBS = min(2, os.cpu_count() or 1)
 
 
 @app.command(name="all")
@@ -45,6 +53,7 @@ def train_all(
     out: Work = _DEFAULT_WORK,
     start: Start = None,
     keep_tokenizer: KeepTokenizer = False,
+    jobs: Jobs = _DEFAULT_JOBS,
 ) -> None:
     """From nothing to all models and what is shipped: voices, tokenizer, vocoder, SFT 1 and 2, DPO, merge.
 
@@ -54,13 +63,20 @@ def train_all(
     """
     from aqaa_eval.cli.training_judge import OwnWordsJudge
     from aqaa_eval.reference_model.training import steps
+    from aqaa_eval.reference_model.training.coding import make_codes
     from aqaa_eval.reference_model.training.shipping import ship
+    from aqaa_eval.reference_model.training.side_by_side import beside
 
     shop = _workshop(preset, out, start, keep_tokenizer)
-    tokenizer = steps.make_tokenizer(shop)
-    codes = steps.make_codes(shop, tokenizer)
-    vocoder = steps.make_vocoder(shop, codes)
-    merged = steps.make_models(shop, codes, (tokenizer, vocoder), OwnWordsJudge())
+    tokenizer = steps.make_tokenizer(shop, n_jobs=jobs)
+    codes = make_codes(shop, tokenizer, n_jobs=jobs)
+    with beside(jobs, steps.make_vocoder, shop, codes) as wait:
+
+        def vocoder() -> Vocoder:
+            wait()
+            return steps.make_vocoder(shop, codes)
+
+        merged = steps.make_models(shop, codes, tokenizer, vocoder, OwnWordsJudge())
     print(ship(merged, shop.folder / "shipped"))
 
 
@@ -74,10 +90,11 @@ def speak(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
 def tokenizer(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start = None) -> None:
     """Up to the dual-codebook tokenizer, with the use of its codebooks."""
     from aqaa_eval.reference_model.training import steps
+    from aqaa_eval.reference_model.training.coding import make_codes, uses_of_codebooks
 
     shop = _workshop(preset, out, start)
-    codes = steps.make_codes(shop, steps.make_tokenizer(shop))
-    for name, use in steps.uses_of_codebooks(shop, codes).items():
+    codes = make_codes(shop, steps.make_tokenizer(shop))
+    for name, use in uses_of_codebooks(shop, codes).items():
         print(f"{name}: {use.n_used} of {use.n_codes} codes used, perplexity {use.perplexity:.0f}")
 
 
@@ -90,9 +107,10 @@ def vocoder(
 ) -> None:
     """Up to the vocoder: HiFT on the answers' voice, then the flow on its codes."""
     from aqaa_eval.reference_model.training import steps
+    from aqaa_eval.reference_model.training.coding import make_codes
 
     shop = _workshop(preset, out, start, keep_tokenizer)
-    steps.make_vocoder(shop, steps.make_codes(shop, steps.make_tokenizer(shop)))
+    steps.make_vocoder(shop, make_codes(shop, steps.make_tokenizer(shop)))
     print(shop.folder)
 
 
@@ -108,12 +126,13 @@ def codebooks(
     aqaa-eval train codebooks, after aqaa-eval train all with the same options
     """
     from aqaa_eval.reference_model.training import steps
+    from aqaa_eval.reference_model.training.coding import make_codes
     from aqaa_eval.reference_model.training.decoders import make_stream_models
 
     shop = _workshop(preset, out, start, keep_tokenizer)
     tokenizer = steps.make_tokenizer(shop)
-    codes = steps.make_codes(shop, tokenizer)
-    make_stream_models(shop, codes, (tokenizer, steps.make_vocoder(shop, codes)))
+    codes = make_codes(shop, tokenizer)
+    make_stream_models(shop, codes, tokenizer, steps.make_vocoder(shop, codes))
     print(shop.folder / "codebooks")
 
 

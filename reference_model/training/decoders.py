@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aqaa_eval.reference_model.backbone.step1 import Step1ForCausalLM
@@ -36,7 +36,7 @@ def lessons_of(shop: Workshop, codes: Codes, vocabulary: Vocabulary) -> Lessons:
     )
 
 
-def make_stream_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer, Vocoder]) -> None:
+def make_stream_models(shop: Workshop, codes: Codes, tokenizer: DualTokenizer, vocoder: Vocoder) -> None:
     """Train decoders of one size and budget on both streams of codes and on each alone, for `ablate codebooks`.
 
     Each begins from nothing, with the same seed, and learns the same questions and answers in the same number of steps
@@ -45,17 +45,18 @@ def make_stream_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer,
     Args:
         shop: where; models come into its folder `codebooks`.
         codes: of all recordings.
-        parts: tokenizer and vocoder, the same in every model.
+        tokenizer: of every model.
+        vocoder: of every model.
     """
     vocabulary = Vocabulary.tiny()
     rows = lessons_of(shop, codes, vocabulary).answers()
-    decoder = DecoderStages(shop, parts, vocabulary)
+    decoder = DecoderStages(shop, tokenizer, lambda: vocoder, vocabulary)
     for streams in Streams:
         folder = shop.folder / "codebooks" / streams
         if folder.is_dir():
             continue
         backbone = random_backbone(shop.recipe.config, shop.recipe.seed).train()
-        place_codes_by_sound(backbone, parts[0], vocabulary)
+        place_codes_by_sound(backbone, tokenizer, vocabulary)
         kept = [kept_streams(row, streams, vocabulary) for row in rows]
         backbone.separate_projections()
         stage = sft_stage(f"codebooks_{streams}", backbone, kept, shop.recipe.block, seed=shop.recipe.seed)
@@ -65,10 +66,11 @@ def make_stream_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer,
 
 @dataclass(frozen=True)
 class DecoderStages:
-    """The decoder between tokenizer and vocoder that do not change any more."""
+    """The decoder between tokenizer and vocoder that do not change any more; the vocoder is needed only to save."""
 
     shop: Workshop
-    parts: tuple[DualTokenizer, Vocoder]
+    tokenizer: DualTokenizer
+    vocoder: Callable[[], Vocoder]
     vocabulary: Vocabulary
 
     def learn(self, name: str, backbone: Step1ForCausalLM, rows: Sequence[TrainingRow]) -> None:
@@ -81,7 +83,7 @@ class DecoderStages:
             weight=recipe.listen_weight,
             text_weight=recipe.text_weight,
         )
-        noise = CodeNoise(self.parts[0], self.vocabulary, recipe.code_noise)
+        noise = CodeNoise(self.tokenizer, self.vocabulary, recipe.code_noise)
         stage = sft_stage(name, backbone, rows, recipe.block, seed=recipe.seed, listening=listening, vary=noise)
         self.shop.run_stage(stage, name)
 
@@ -98,8 +100,10 @@ class DecoderStages:
 
     def model(self, backbone: Step1ForCausalLM) -> StepAudioAQAA:
         """The whole model."""
-        tokenizer, vocoder = self.parts
-        config = self.shop.recipe.config
         return StepAudioAQAA(
-            config, backbone=backbone, tokenizer=tokenizer, vocoder=vocoder, vocabulary=self.vocabulary
+            self.shop.recipe.config,
+            backbone=backbone,
+            tokenizer=self.tokenizer,
+            vocoder=self.vocoder(),
+            vocabulary=self.vocabulary,
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from aqaa_eval.reference_model.layout import parse_layout
 from aqaa_eval.reference_model.training.domain.dictation import words_of
 from aqaa_eval.reference_model.training.domain.pairs import DomainPair
+from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_VOICE
 from aqaa_eval.reference_model.training.listening import with_words
 from aqaa_eval.reference_model.training.rows import CodedExample, CodedSegment, CodedTurn, TrainingRow, write_row
 from aqaa_eval.reference_model.training.speech_store import ANSWER, QUESTION, answer_key
@@ -54,17 +55,15 @@ class Lessons:
 
     def pretraining(self) -> list[TrainingRow]:
         """Transcripts of dictations and questions, every take, and the questions in writing with their answers."""
-        english = [pair for pair in self.pairs if pair.language == "en"]
-        by_text = {written(pair.question): pair for pair in english}
-        spoken = [*self.dictated, *english]
+        spoken = [*self.dictated, *self._english()]
         heard = (self._transcript(pair, take) for pair in spoken for take in range(self.n_question_takes))
-        asked = (_example(replace(pair, question=text), (), ()) for text, pair in by_text.items())
-        return self._rows([*heard, *asked], _FIRST_LAYOUT)
+        return self._rows([*heard, *self._in_writing()], _FIRST_LAYOUT)
 
     def stage_1(self) -> list[TrainingRow]:
         """AQTAA in the paper's layout for every pair, a sixth of them in each other layout, and AQTA for a third.
 
-        The dictations are written down once more: whoever hears only questions from here on begins to guess again.
+        The dictations are written down once more: whoever hears only questions from here on begins to guess again. So
+        come the questions in writing: a sum costs a tenth of its sound there, and is the same sum.
         """
         spoken = [self.spoken(pair, take) for pair, take in self._takes()]
         rows = self._rows(spoken, _FIRST_LAYOUT)
@@ -72,11 +71,20 @@ class Lessons:
             _example(pair, self._question(pair, self._last_take), ()) for pair in self.pairs if _draw(pair) % 3 == 0
         ]
         texts += [self._transcript(pair, _draw(pair) % self.n_question_takes) for pair in self.dictated]
-        rows += self._rows(texts, _FIRST_LAYOUT)
+        rows += self._rows([*texts, *self._in_writing()], _FIRST_LAYOUT)
         for place, name in enumerate(_OTHER_LAYOUTS):
             chosen = [self.spoken(pair, self._last_take) for pair in self.pairs if _draw(pair) % 6 == place]
             rows += self._rows(chosen, name)
         return rows
+
+    def _english(self) -> list[DomainPair]:
+        return [pair for pair in self.pairs if pair.language == "en"]
+
+    def _in_writing(self) -> Iterator[CodedExample]:
+        """Every question in English once, asked and answered in text; what depends on the voice cannot be asked so."""
+        askable = (pair for pair in self._english() if pair.template not in ABOUT_THE_VOICE)
+        by_text = {written(pair.question): pair for pair in askable}
+        return (_example(replace(pair, question=text), (), ()) for text, pair in by_text.items())
 
     def answers(self) -> list[TrainingRow]:
         """AQTAA in the paper's layout for every pair, once."""
@@ -99,13 +107,19 @@ class Lessons:
         return self.n_question_takes - 1
 
     def row(self, example: CodedExample, layout: str = _FIRST_LAYOUT) -> TrainingRow:
-        """One row, with the words of what is heard and said in English."""
+        """One row, with the words of what is heard and said.
+
+        Of a question in another language these are the words of its answer: all that the tiny domain asks of another
+        language is what a word of it means, and the vocabulary has no others.
+        """
         row = write_row(example, parse_layout(layout), vocabulary=self.vocabulary, convention=self.convention)
         said = " ".join(segment.text for segment in example.answer)
-        return with_words(row, self._words(example.turns[-1].text), self._words(said), self.vocabulary)
+        question = example.turns[-1].text
+        heard = question if question.isascii() else said
+        return with_words(row, self._words(heard), self._words(said), self.vocabulary)
 
     def _words(self, text: str) -> list[int]:
-        return self.vocabulary.encode_inner(written(text)) if text.isascii() else []
+        return self.vocabulary.encode_inner(written(text))
 
     def _rows(self, examples: Sequence[CodedExample], layout: str) -> list[TrainingRow]:
         rows = (self.row(example, layout) for example in examples)

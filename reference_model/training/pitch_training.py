@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from aqaa_eval.reference_model.training.loop import StepLoss
 from aqaa_eval.reference_model.training.vocoder_training import VoiceRow
+from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave
 from aqaa_eval.reference_model.vocoder.flow import Flow, FlowQuery, count_frames
-from aqaa_eval.reference_model.vocoder.hift import Hift
 
 UNIT_HZ = 10.0
 """Errors below this are squared, those above count as they are."""
@@ -35,7 +35,7 @@ class PitchBatch:
 class PitchTask(nn.Module):
     """The predictor alone, by the Huber loss."""
 
-    def __init__(self, hift: Hift) -> None:
+    def __init__(self, hift: MelToWave) -> None:
         super().__init__()
         self.predictor = hift.f0_predictor
 

@@ -52,7 +52,7 @@ class Recipe:
     block: BatchShape = field(default_factory=lambda: BatchShape(length=384, batch_size=6))
     speech_batch_s: float = 30.0
     flow_frames: int = 1600
-    hift_frames: int = 32
+    hift_frames: int = 48
     hift_batch: int = 8
     pitch_frames: int = 48
     pitch_batch: int = 24
@@ -87,7 +87,16 @@ def tiny_recipe() -> Recipe:
         linguistic=replace(small.linguistic, dim=128, ffn=256, blocks=6),
         semantic=replace(small.semantic, n_audio_state=128, n_audio_layer=5),
         flow=replace(small.flow, dim=128, ffn=256, channels=(128, 128), n_heads=4, head_dim=32, temperature=0.0),
-        hift=HiftConfig(base_channels=64, f0_channels=64),
+        hift=HiftConfig(
+            filters_source=True,
+            base_channels=128,
+            f0_channels=64,
+            upsample_rates=(2,),
+            upsample_kernels=(4,),
+            n_fft=512,
+            hop=128,
+            source_resblock_kernels=(7,),
+        ),
     )
     return Recipe(
         config=config,
@@ -99,7 +108,7 @@ def tiny_recipe() -> Recipe:
                 n_steps=1500, learning_rate=2e-3, n_warmup=50, final_share=0.3, optimizer="muon"
             ),
             "semantic": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
-            "hift": TrainingPlan(n_steps=5200, learning_rate=1e-3, n_warmup=50, final_share=0.05),
+            "hift": TrainingPlan(n_steps=5000, learning_rate=1e-3, n_warmup=50, final_share=0.05),
             "pitch": TrainingPlan(n_steps=9000, learning_rate=2e-3, n_warmup=100, final_share=0.01),
             "flow": TrainingPlan(n_steps=7500, learning_rate=1e-3, n_warmup=100, final_share=0.03),
             "pretrain": TrainingPlan(

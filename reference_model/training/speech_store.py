@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 
 from aqaa_eval.reference_model.training.domain.kinds import Manner
 from aqaa_eval.reference_model.training.domain.pairs import TRAIN, DomainPair
+from aqaa_eval.reference_model.training.side_by_side import in_processes
 
 SHARD_SIZE = 250
 DIGEST_NAME = "pairs.sha256"
@@ -130,7 +129,7 @@ def speak_domain(
     ]
     parts = [jobs[start : start + SHARD_SIZE] for start in range(0, len(jobs), SHARD_SIZE)]
     n_done = 0
-    for n_spoken in _in_processes(n_workers, partial(_speak_shard, studio, folder), parts):
+    for n_spoken in in_processes(n_workers, partial(_speak_shard, studio, folder), parts):
         n_done += n_spoken
         if watch:
             watch(n_done, len(jobs))
@@ -138,17 +137,6 @@ def speak_domain(
 
 _Job = tuple[str, str, DomainPair]
 """Kind of the recording, its key, and the pair that it belongs to."""
-
-
-def _in_processes(
-    n_workers: int, work: Callable[[int, Sequence[_Job]], int], parts: Sequence[Sequence[_Job]]
-) -> Iterator[int]:
-    if n_workers == 1:
-        yield from map(work, range(len(parts)), parts)
-        return
-    # Started anew, not forked: a fork in the middle of another thread's work can hang the voices' libraries.
-    with ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(work, range(len(parts)), parts)
 
 
 def _speak_shard(studio: Studio, folder: Path, number: int, part: Sequence[_Job]) -> int:
@@ -206,12 +194,25 @@ def stored_takes(folder: Path, *, kinds: Iterable[str] = (QUESTION, ANSWER, READ
     Raises:
         ValueError: there are none.
     """
-    import pyarrow.parquet as pq
+    for path in shards(folder):
+        yield from takes_of(path, kinds=kinds)
 
+
+def shards(folder: Path) -> list[Path]:
+    """The files of the folder, in order.
+
+    Raises:
+        ValueError: there are none.
+    """
     paths = sorted(folder.glob("speech-*.parquet"))
     if not paths:
         raise ValueError(f"{folder} holds no speech-*.parquet: speak the domain first")
-    wanted = set(kinds)
-    for path in paths:
-        for row in pq.read_table(path, filters=[("kind", "in", wanted)]).to_pylist():
-            yield StoredTake(**(row | {"f0_hz": tuple(row["f0_hz"])}))
+    return paths
+
+
+def takes_of(shard: Path, *, kinds: Iterable[str] = (QUESTION, ANSWER, READING)) -> Iterator[StoredTake]:
+    """All recordings of one file, in order."""
+    import pyarrow.parquet as pq
+
+    for row in pq.read_table(shard, filters=[("kind", "in", set(kinds))]).to_pylist():
+        yield StoredTake(**(row | {"f0_hz": tuple(row["f0_hz"])}))

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from aqaa_eval.reference_model.model import StepAudioAQAA, random_backbone
@@ -27,36 +25,30 @@ from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
 from aqaa_eval.reference_model.tokenizer.preprocess import preprocess
 from aqaa_eval.reference_model.tokenizer.semantic import SemanticTokenizer
 from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_sound
+from aqaa_eval.reference_model.training.coding import Codes, code_places
 from aqaa_eval.reference_model.training.decoders import DecoderStages, lessons_of
-from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_VOICE
-from aqaa_eval.reference_model.training.lessons import Lessons, take_key
+from aqaa_eval.reference_model.training.lessons import Lessons
 from aqaa_eval.reference_model.training.loop import has_checkpoint
 from aqaa_eval.reference_model.training.merging import merge_checkpoints
 from aqaa_eval.reference_model.training.pitch_training import PitchBatch, PitchTask, pitch_batches, pitch_rows
 from aqaa_eval.reference_model.training.preferences import Rank, answered_twice
 from aqaa_eval.reference_model.training.rows import PreferenceRow, TrainingRow
+from aqaa_eval.reference_model.training.side_by_side import beside
 from aqaa_eval.reference_model.training.speech_rows import PhonemeTable, SpeechBatch, SpeechRow, speech_batches
 from aqaa_eval.reference_model.training.speech_store import (
     ANSWER,
-    QUESTION,
     READING,
     StoredTake,
-    Take,
     answer_key,
-    count_takes,
-    stored_takes,
 )
 from aqaa_eval.reference_model.training.stages import epoch_seed, masked_for_dpo
-from aqaa_eval.reference_model.training.start import same_places, start_backbone, start_flow, take_over
+from aqaa_eval.reference_model.training.start import start_backbone, start_flow, take_over
 from aqaa_eval.reference_model.training.tokenizer_training import (
-    CodebookUse,
     LinguisticTask,
     SemanticTask,
-    codebook_use,
     linguistic_codebook,
     measure_cmvn,
 )
-from aqaa_eval.reference_model.training.variation import varied
 from aqaa_eval.reference_model.training.vocoder_training import (
     FlowTask,
     HiftTask,
@@ -65,21 +57,22 @@ from aqaa_eval.reference_model.training.vocoder_training import (
     hift_batches,
     mean_mel,
 )
-from aqaa_eval.reference_model.training.workshop import Workshop
+from aqaa_eval.reference_model.training.workshop import Workshop, save_whole
 from aqaa_eval.reference_model.vocabulary import Vocabulary
-from aqaa_eval.reference_model.vocoder.hift import Hift
+from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
-Codes = dict[tuple[str, str], tuple[int, ...]]
-_CODED_AT_ONCE = 64
 _CMVN_TAKES = 400
 _MEAN_TAKES = 400
-_PLACES_TAKES = 2500
 _CODEBOOK_TAKES = 1000
 
 
-def make_tokenizer(shop: Workshop) -> DualTokenizer:
-    """Train both encoders and their codebooks, or read them if they are made; or take over the start's."""
+def make_tokenizer(shop: Workshop, *, n_jobs: int = 1) -> DualTokenizer:
+    """Train both encoders and their codebooks, or read them if they are made; or take over the start's.
+
+    With two jobs the encoders are trained side by side. Their numbers are rounded to half precision before anything is
+    coded: a tokenizer rounded later would give a few other codes than those that all other parts are taught with.
+    """
     if shop.start and shop.keeps_tokenizer:
         return shop.start.tokenizer
     made = shop.folder / "tokenizer.safetensors"
@@ -87,14 +80,17 @@ def make_tokenizer(shop: Workshop) -> DualTokenizer:
         tokenizer = DualTokenizer.blank(shop.recipe.config)
         tokenizer.load_state_dict(load_file(made), assign=True)
         return tokenizer.eval()
-    rows = [_speech_row(take) for take in shop.takes()]
-    table = PhonemeTable.of([row.phonemes for row in rows])
-    cmvn, linguistic, codebook = _linguistic(shop, rows, table)
-    tokenizer = DualTokenizer(
-        linguistic=linguistic, semantic=_semantic(shop, rows, table), cmvn=cmvn, codebook=codebook
-    ).eval()
+    with beside(n_jobs, _semantic, shop):
+        cmvn, linguistic, codebook = _linguistic(shop)
+    tokenizer = DualTokenizer(linguistic=linguistic, semantic=_semantic(shop), cmvn=cmvn, codebook=codebook)
+    tokenizer.half().float()
     save_whole({name: tensor.contiguous() for name, tensor in tokenizer.state_dict().items()}, made)
-    return tokenizer
+    return tokenizer.eval()
+
+
+def _speech(shop: Workshop) -> tuple[list[SpeechRow], PhonemeTable]:
+    rows = [_speech_row(take) for take in shop.takes()]
+    return rows, PhonemeTable.of([row.phonemes for row in rows])
 
 
 def _speech_row(take: StoredTake) -> SpeechRow:
@@ -105,8 +101,8 @@ def _speech_row(take: StoredTake) -> SpeechRow:
     )
 
 
-def _linguistic(shop: Workshop, rows: Sequence[SpeechRow], table: PhonemeTable) -> tuple[Tensor, Any, Tensor]:
-    recipe = shop.recipe
+def _linguistic(shop: Workshop) -> tuple[Tensor, Any, Tensor]:
+    recipe, (rows, table) = shop.recipe, _speech(shop)
     some = rows[:: max(1, len(rows) // _CMVN_TAKES)]
     torch.manual_seed(recipe.seed)
     start = shop.start and shop.start.tokenizer
@@ -121,8 +117,8 @@ def _linguistic(shop: Workshop, rows: Sequence[SpeechRow], table: PhonemeTable) 
     return cmvn, task.encoder, linguistic_codebook(task, batches, n_codes, seed=recipe.seed)
 
 
-def _semantic(shop: Workshop, rows: Sequence[SpeechRow], table: PhonemeTable) -> Any:
-    recipe = shop.recipe
+def _semantic(shop: Workshop) -> Any:
+    recipe, (rows, table) = shop.recipe, _speech(shop)
     torch.manual_seed(recipe.seed + 1)
     task = SemanticTask(recipe.config.semantic, table.size)
     if shop.start and isinstance(shop.start.tokenizer.semantic, SemanticTokenizer):
@@ -146,87 +142,6 @@ def _speech_epochs(
     return lambda number: speech_batches(
         rows, table, seconds=recipe.speech_batch_s, seed=epoch_seed(recipe.seed, number), vary=True
     )
-
-
-def make_codes(shop: Workshop, tokenizer: DualTokenizer) -> Codes:
-    """Codes of every recording, held-out ones included, and of further takes of the questions."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    made = shop.folder / "codes.parquet"
-    if not made.is_file():
-        rows: list[dict[str, Any]] = []
-        takes = _takes_to_code(shop)
-        n_takes = count_takes(shop.speech) + _n_further_takes(shop)
-        for kind, key, found in _coded(tokenizer, takes):
-            rows.append({"kind": kind, "key": key, "codes": found})
-            if shop.watch and (len(rows) % _CODED_AT_ONCE == 0 or len(rows) == n_takes):
-                shop.watch("codes", len(rows), n_takes, {})
-        temporary = made.with_suffix(".part")
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
-        os.replace(temporary, made)
-    return {(row["kind"], row["key"]): tuple(row["codes"]) for row in pq.read_table(made).to_pylist()}
-
-
-def _coded(
-    tokenizer: DualTokenizer, takes: Iterator[tuple[str, str, Take | StoredTake]]
-) -> Iterator[tuple[str, str, list[int]]]:
-    """Kind, key and codes of every take."""
-    while part := list(islice(takes, _CODED_AT_ONCE)):
-        with torch.inference_mode():
-            found = tokenizer.encode_batch(
-                [take.samples for _, _, take in part],
-                [take.sample_rate_hz for _, _, take in part],
-                names=[key for _, key, _ in part],
-            )
-        yield from ((kind, key, codes) for (kind, key, _), codes in zip(part, found, strict=True))
-
-
-def _n_further_takes(shop: Workshop) -> int:
-    return (len(shop.trained_pairs) + len(shop.dictated_pairs)) * (shop.recipe.n_question_takes - 1)
-
-
-def _takes_to_code(shop: Workshop) -> Iterator[tuple[str, str, Take]]:
-    """Kind, key and sound of every recording, and of the further takes of the questions that are learnt from."""
-    rng = np.random.default_rng(shop.recipe.seed)
-    for take in stored_takes(shop.speech):
-        plain = Take(samples=take.samples, sample_rate_hz=take.sample_rate_hz, phonemes=take.phonemes)
-        yield take.kind, take.key, plain
-        if take.kind == QUESTION and take.key not in shop.held_out_keys:
-            for number in range(1, shop.recipe.n_question_takes):
-                own_voice = take.key.partition("/")[0] in ABOUT_THE_VOICE
-                samples = varied(plain.samples, rng, own_voice=own_voice)
-                yield take.kind, take_key(take.key, number), replace(plain, samples=samples)
-
-
-def code_places(shop: Workshop, codes: Codes) -> tuple[Tensor, Tensor] | None:
-    """What the start's tokenizer and the new one wrote at the same places of some recordings; made once.
-
-    None where they are the same tokenizer.
-    """
-    assert shop.start is not None  # asked for only where there is one
-    if shop.keeps_tokenizer:
-        return None
-    made = shop.folder / "places.safetensors"
-    if not made.is_file():
-        every = max(1, count_takes(shop.speech) // _PLACES_TAKES)
-        some = ((take.kind, take.key, take) for take in islice(stored_takes(shop.speech), 0, None, every))
-        coded = list(_coded(shop.start.tokenizer, some))
-        was, now = same_places([found for _, _, found in coded], [codes[kind, key] for kind, key, _ in coded])
-        save_whole({"was": was, "now": now}, made)
-    places = load_file(made)
-    return places["was"], places["now"]
-
-
-def uses_of_codebooks(shop: Workshop, codes: Codes) -> dict[str, CodebookUse]:
-    """How evenly the two codebooks are used over all recordings."""
-    config = shop.recipe.config
-    n_linguistic, n_semantic = config.linguistic.n_codes, config.semantic.n_codebook_size
-    flat = [code for row in codes.values() for code in row]
-    return {
-        "linguistic": codebook_use([code for code in flat if code < n_linguistic], n_linguistic),
-        "semantic": codebook_use([code - n_linguistic for code in flat if code >= n_linguistic], n_semantic),
-    }
 
 
 def make_vocoder(shop: Workshop, codes: Codes) -> Vocoder:
@@ -269,7 +184,7 @@ def make_hift(shop: Workshop, rows: Sequence[VoiceRow]) -> HiftTask:
     return task
 
 
-def make_pitch(shop: Workshop, hift: Hift, rows: Callable[[], Sequence[PitchBatch]]) -> None:
+def make_pitch(shop: Workshop, hift: MelToWave, rows: Callable[[], Sequence[PitchBatch]]) -> None:
     """Train the pitch predictor of a HiFT further; the rows, which the flow has to speak, are made only if it is."""
     recipe = shop.recipe
 
@@ -307,13 +222,16 @@ def _voice_rows(shop: Workshop, codes: Codes, kind: str) -> list[VoiceRow]:
     ]
 
 
-def make_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer, Vocoder], rank: Rank) -> Path:
+def make_models(
+    shop: Workshop, codes: Codes, tokenizer: DualTokenizer, vocoder: Callable[[], Vocoder], rank: Rank
+) -> Path:
     """Train the decoder through all stages, and write a model of each.
 
     Args:
         shop: where.
         codes: of all recordings.
-        parts: tokenizer and vocoder, the same in every model.
+        tokenizer: of every model.
+        vocoder: gives that of every model; asked for once the first stage is through, which needs none.
         rank: who says which of two answers is better.
 
     Returns:
@@ -322,9 +240,9 @@ def make_models(shop: Workshop, codes: Codes, parts: tuple[DualTokenizer, Vocode
     recipe = shop.recipe
     vocabulary = Vocabulary.tiny()
     lessons = lessons_of(shop, codes, vocabulary)
-    decoder = DecoderStages(shop, parts, vocabulary)
+    decoder = DecoderStages(shop, tokenizer, cache(vocoder), vocabulary)
     backbone = random_backbone(recipe.config, recipe.seed).train()
-    place_codes_by_sound(backbone, parts[0], vocabulary)
+    place_codes_by_sound(backbone, tokenizer, vocabulary)
     if not (shop.start and start_backbone(backbone, shop.start, code_places(shop, codes))):
         decoder.learn("pretrain", backbone, lessons.pretraining())  # a start that fits has it behind it
     decoder.learn("sft1", backbone, lessons.stage_1())
@@ -362,10 +280,3 @@ def make_preferences(shop: Workshop, model: StepAudioAQAA, lessons: Lessons, ran
         )
         for row in rows
     ]
-
-
-def save_whole(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors whole or not at all."""
-    temporary = path.with_suffix(".part")
-    save_file(dict(tensors), temporary)
-    os.replace(temporary, path)

@@ -12,28 +12,29 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-SEMITONES = (-3.5, 2.0)
-"""Range of the pitch. Slower goes further than faster: at 16.7 frames per second fast speech has too few for CTC."""
-OWN_VOICE_SEMITONES = (-0.3, 0.3)
+from aqaa_eval.reference_model.training.domain.kinds import ANY_THROAT
+
 TILT = (-0.3, 0.5)
 NOISE_SHARE = 0.5
 SNR_DB = (12.0, 35.0)
 
 
-def varied(samples: NDArray[np.float32], rng: np.random.Generator, *, own_voice: bool = False) -> NDArray[np.float32]:
+def varied(
+    samples: NDArray[np.float32], rng: np.random.Generator, *, semitones: tuple[float, float] = ANY_THROAT
+) -> NDArray[np.float32]:
     """Another take of a recording.
 
     Args:
         samples: float32 mono of any sample rate.
         rng: draws speed, tilt and noise.
-        own_voice: keep pace and pitch nearly as they are, as the answer depends on them.
+        semitones: how far the pitch may go down and up.
 
     Returns:
-        float32 mono, up to a fifth longer or an eighth shorter, with the same peak.
+        float32 mono, as much longer or shorter as its pitch is moved, with the same peak.
     """
     if not len(samples):
         return samples
-    speed = 2.0 ** (rng.uniform(*(OWN_VOICE_SEMITONES if own_voice else SEMITONES)) / 12)
+    speed = 2.0 ** (rng.uniform(*semitones) / 12)
     played = _played(samples, speed)
     tilted = played - np.float32(rng.uniform(*TILT)) * np.concatenate([played[:1], played[:-1]])
     if rng.random() < NOISE_SHARE:

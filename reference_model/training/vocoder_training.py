@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from aqaa_eval.reference_model.config import FlowConfig, HiftConfig
 from aqaa_eval.reference_model.training.loop import StepLoss
+from aqaa_eval.reference_model.vocoder.filter_hift import build_hift
 from aqaa_eval.reference_model.vocoder.flow import Flow, count_frames
-from aqaa_eval.reference_model.vocoder.hift import Hift
 from aqaa_eval.reference_model.vocoder.mel import MelConfig, log_mel, mel_filters
 from aqaa_eval.reference_model.vocoder.source import Excitation
 
@@ -193,7 +193,7 @@ class HiftTask(nn.Module):
 
     def __init__(self, config: HiftConfig) -> None:
         super().__init__()
-        self.hift = Hift(config)
+        self.hift = build_hift(config)
         self._mel = MelConfig(sample_rate_hz=config.sample_rate_hz, n_mels=config.n_mels)
 
     def forward(self, batch: HiftBatch) -> StepLoss:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from aqaa_eval.reference_model.model import StepAudioAQAA
 from aqaa_eval.reference_model.training.domain.pairs import TRAIN, DomainPair
@@ -97,3 +99,10 @@ class Workshop:
     def takes(self, **which: Iterable[str]) -> Iterator[StoredTake]:
         """Recordings that may be learnt."""
         return (take for take in stored_takes(self.speech, **which) if take.key not in self.held_out_keys)
+
+
+def save_whole(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors whole or not at all."""
+    temporary = path.with_suffix(".part")
+    save_file(dict(tensors), temporary)
+    os.replace(temporary, path)

@@ -60,7 +60,8 @@ class SnakeResblock(nn.Module):
         return x_BCL
 
 
-def _resblock_reach(kernel: int) -> float:
+def resblock_reach(kernel: int) -> float:
+    """Steps to each side that a `SnakeResblock` looks."""
     return sum((kernel - 1) / 2 * (dilation + 1) for dilation in DILATIONS)
 
 
@@ -74,7 +75,7 @@ def frames_of_reach(config: HiftConfig) -> int:
     stages = zip(config.upsample_rates, config.upsample_kernels, config.source_resblock_kernels, strict=True)
     for up, up_kernel, source_kernel in stages:
         rate *= up
-        blocks = _resblock_reach(max(config.resblock_kernels)) + _resblock_reach(source_kernel)
+        blocks = resblock_reach(max(config.resblock_kernels)) + resblock_reach(source_kernel)
         reach += (blocks + up_kernel) / rate
     stft_steps = 2 * config.n_fft / config.hop
     return math.ceil(reach + (EDGE_KERNEL // 2 + stft_steps) / rate)
@@ -98,7 +99,7 @@ class Hift(nn.Module):
 
     def __init__(self, config: HiftConfig) -> None:
         super().__init__()
-        _check_config(config)
+        check_stages(config)
         self.config = config
         self.samples_per_frame = math.prod(config.upsample_rates) * config.hop
         self.m_source = HarmonicSource(config, self.samples_per_frame)
@@ -123,6 +124,11 @@ class Hift(nn.Module):
         rate = math.prod(self.config.upsample_rates[stage + 1 :])
         kernel = 1 if rate == 1 else 2 * rate
         return nn.Conv1d(self.config.n_fft + 2, width, kernel, rate, padding=rate // 2 if rate > 1 else 0)
+
+    @property
+    def reach(self) -> int:
+        """Mel frames to each side that a wave sample can depend on, F0 aside; a safe upper bound."""
+        return frames_of_reach(self.config)
 
     def fold_weight_norm(self) -> None:
         """Fold the weight norm for answering; the state dict then differs from upstream's."""
@@ -164,7 +170,7 @@ class Hift(nn.Module):
 
     def spectrum(self, mel: Tensor, s: Tensor) -> ShortSpectrum:
         """Magnitude and phase of the short STFT; arguments as for `decode`."""
-        _check_mel(mel, s, self.config, self.samples_per_frame)
+        check_mel(mel, s, (self.config.n_mels, 1, self.samples_per_frame))
         source_BCL = self._analyse(s.squeeze(1))
         x_BCL = self.conv_pre(mel)
         n_kernels = len(self.config.resblock_kernels)
@@ -198,7 +204,12 @@ class Hift(nn.Module):
         return wave_BN.clamp(-CEILING, CEILING)
 
 
-def _check_config(config: HiftConfig) -> None:
+def check_stages(config: HiftConfig) -> None:
+    """Refuse sizes that do not fit each other.
+
+    Raises:
+        ValueError: with what does not.
+    """
     n_stages = len(config.upsample_rates)
     for name in ("upsample_kernels", "source_resblock_kernels"):
         if len(getattr(config, name)) != n_stages:
@@ -209,10 +220,16 @@ def _check_config(config: HiftConfig) -> None:
         )
 
 
-def _check_mel(mel: Tensor, source: Tensor, config: HiftConfig, samples_per_frame: int) -> None:
-    if mel.dim() != 3 or mel.shape[1] != config.n_mels or mel.shape[2] == 0:
-        raise ValueError(f"mel has shape {list(mel.shape)}; it must be [batch, {config.n_mels}, frames > 0]")
-    wanted = (mel.shape[0], 1, mel.shape[2] * samples_per_frame)
+def check_mel(mel: Tensor, source: Tensor, sizes: tuple[int, int, int]) -> None:
+    """Refuse a mel or a source of a wrong shape; `sizes`: mel bins, channels of the source, samples per frame.
+
+    Raises:
+        ValueError: with the shape and the rule.
+    """
+    n_mels, n_channels, samples_per_frame = sizes
+    if mel.dim() != 3 or mel.shape[1] != n_mels or mel.shape[2] == 0:
+        raise ValueError(f"mel has shape {list(mel.shape)}; it must be [batch, {n_mels}, frames > 0]")
+    wanted = (mel.shape[0], n_channels, mel.shape[2] * samples_per_frame)
     if source.shape != wanted:
         raise ValueError(
             f"the source has shape {list(source.shape)}; {samples_per_frame} samples per mel frame make {list(wanted)}"

@@ -58,13 +58,22 @@ def mel_to_hz(mel: Tensor) -> Tensor:
 def mel_filters(config: MelConfig) -> Tensor:
     """Triangular filters of unit area, fp32 [M, K]."""
     bin_hz_K = torch.linspace(0, config.sample_rate_hz / 2, config.n_fft // 2 + 1, dtype=torch.float64)
-    low, high = hz_to_mel(config.low_hz), hz_to_mel(config.high_hz)
-    edge_hz = mel_to_hz(torch.linspace(low, high, config.n_mels + 2, dtype=torch.float64))
+    edge_hz = _edges_hz(config)
     left, peak, right = edge_hz[:-2, None], edge_hz[1:-1, None], edge_hz[2:, None]
     rising = (bin_hz_K - left) / (peak - left)
     falling = (right - bin_hz_K) / (right - peak)
     triangle_MK = torch.minimum(rising, falling).clamp(min=0)
     return (triangle_MK * 2 / (right - left)).float()
+
+
+def mel_centres_hz(config: MelConfig) -> Tensor:
+    """Frequency at the peak of each filter, fp64 [M]."""
+    return _edges_hz(config)[1:-1]
+
+
+def _edges_hz(config: MelConfig) -> Tensor:
+    low, high = hz_to_mel(config.low_hz), hz_to_mel(config.high_hz)
+    return mel_to_hz(torch.linspace(low, high, config.n_mels + 2, dtype=torch.float64))
 
 
 def log_mel(wave_N: Tensor, config: MelConfig | None = None) -> Tensor:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from aqaa_eval.reference_model.config import FlowConfig
+from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave
 from aqaa_eval.reference_model.vocoder.flow import N_STEPS, Flow, FlowQuery, count_frames
-from aqaa_eval.reference_model.vocoder.hift import Hift
 from aqaa_eval.reference_model.vocoder.length_regulator import FrameGrid
 from aqaa_eval.reference_model.vocoder.mel_stream import MelStream, StreamPlan, Window
 from aqaa_eval.reference_model.vocoder.noise import NoiseField, Purpose, make_generator
@@ -62,12 +62,14 @@ class Take:
         ValueError: if the speaker breaks a rule.
     """
 
-    def __init__(self, flow: Flow, hift: Hift, seed: int, speaker: Speaker | None, synthesis: SynthesisConfig) -> None:
+    def __init__(
+        self, flow: Flow, hift: MelToWave, seed: int, speaker: Speaker | None, synthesis: SynthesisConfig
+    ) -> None:
         self._flow, self._hift, self._synthesis = flow, hift, synthesis
         weight = flow.encoder_proj.weight
         self._device, self._dtype = weight.device, weight.dtype
         self._voice = self._prepare(speaker or _no_speaker(flow.config))
-        n_mels, n_harmonics = flow.config.n_mels, hift.config.n_harmonics + 1
+        n_mels, n_harmonics = flow.config.n_mels, hift.m_source.n_harmonics
         self._mel_noise = NoiseField(seed=seed, purpose=Purpose.MEL, n_channels=n_mels, block=MEL_NOISE_BLOCK)
         self._prompt_noise = NoiseField(
             seed=seed, purpose=Purpose.PROMPT_MEL, n_channels=n_mels, block=MEL_NOISE_BLOCK

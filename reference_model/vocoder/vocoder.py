@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from aqaa_eval.reference_model.config import FlowConfig, HiftConfig
+from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave, build_hift
 from aqaa_eval.reference_model.vocoder.flow import Flow
-from aqaa_eval.reference_model.vocoder.hift import Hift
 from aqaa_eval.reference_model.vocoder.noise import make_generator
 from aqaa_eval.reference_model.vocoder.take import Speaker, SynthesisConfig, Take, check_length
 
@@ -28,7 +28,7 @@ class Vocoder:
         ValueError: if the two disagree on sample rate, mel bins or hop.
     """
 
-    def __init__(self, flow: Flow, hift: Hift, synthesis: SynthesisConfig | None = None) -> None:
+    def __init__(self, flow: Flow, hift: MelToWave, synthesis: SynthesisConfig | None = None) -> None:
         _check_pair(flow.config, hift)
         self.flow = flow.eval()
         self.hift = hift.eval()
@@ -39,7 +39,7 @@ class Vocoder:
         """A vocoder with random weights: noise out, for tests and for training from scratch."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(make_generator(seed).initial_seed())
-            return cls(Flow(flow_config), Hift(hift_config))
+            return cls(Flow(flow_config), build_hift(hift_config))
 
     @property
     def sample_rate_hz(self) -> int:
@@ -92,7 +92,7 @@ class Vocoder:
         yield from take.finish()
 
 
-def _check_pair(flow: FlowConfig, hift: Hift) -> None:
+def _check_pair(flow: FlowConfig, hift: MelToWave) -> None:
     pairs = {
         "sample rate": (flow.sample_rate_hz, hift.config.sample_rate_hz),
         "number of mel bins": (flow.n_mels, hift.config.n_mels),

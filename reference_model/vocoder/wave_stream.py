@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aqaa_eval.reference_model.vocoder.hift import Hift, frames_of_reach
+from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave
 from aqaa_eval.reference_model.vocoder.noise import NoiseField
 from aqaa_eval.reference_model.vocoder.source import N_F0_LAYERS, Excitation
 
@@ -24,9 +24,9 @@ class WaveStream:
         noise: the source's noise, by sample.
     """
 
-    def __init__(self, hift: Hift, phase_1K1: Tensor, noise: NoiseField) -> None:
+    def __init__(self, hift: MelToWave, phase_1K1: Tensor, noise: NoiseField) -> None:
         self._hift, self._phase, self._noise = hift, phase_1K1, noise
-        self._reach = frames_of_reach(hift.config)
+        self._reach = hift.reach
         self._mel: Tensor | None = None  # kept frames, [1, M, F]
         self._source: Tensor | None = None  # source of those whose F0 is certain, [1, 1, N]
         self._cycles: Tensor | None = None

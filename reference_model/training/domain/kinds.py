@@ -45,6 +45,12 @@ class Tone:
     pitch_range: float = 1.0
 
 
+ANY_THROAT, SAME_THROAT = (-3.5, 2.0), (-0.3, 0.3)
+"""How far another take may move a voice, in semitones. Slower goes further: fast speech has too few frames for CTC."""
+THROATS = {"man": (-3.0, 2.0), "woman": (-1.5, 3.0)}
+"""The same where a man must stay a man."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What fills a wording, and the answer that follows.
@@ -63,6 +69,13 @@ class Case:
     asker: str = ""
     tone: Tone | None = None
 
+    @property
+    def take_semitones(self) -> tuple[float, float]:
+        """How far another take of the question may move its pitch, for the answer to stay right."""
+        if self.tone:
+            return SAME_THROAT
+        return THROATS[self.asker] if self.asker else ANY_THROAT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
@@ -75,6 +88,7 @@ class Template:
         cases: what fills them.
         language: of the question.
         further: wordings that are all for training.
+        every_voice: asked by every voice of training, not by a few: the answer depends on which.
         says: sentence in which the model says the bare answer, with {} in its place. One word alone is hard to hear.
     """
 
@@ -84,6 +98,7 @@ class Template:
     cases: tuple[Case, ...] = field(repr=False)
     language: str = "en"
     further: tuple[str, ...] = ()
+    every_voice: bool = False
     says: str = ""
 
     def said(self, answer: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aqaa_eval.reference_model.training.domain.further import CLOSINGS, OPENINGS, WITHOUT_CLOSING
-from aqaa_eval.reference_model.training.domain.kinds import Case, Manner, Template, Tone
+from aqaa_eval.reference_model.training.domain.kinds import ANY_THROAT, Case, Manner, Template, Tone
 from aqaa_eval.reference_model.training.domain.templates import templates
 
 TRAIN, HELD_OUT = "train", "held_out"
@@ -64,6 +64,7 @@ class DomainPair:
         said: the answer as the model is taught to say it.
         manner: how the answer is voiced.
         seed: for the noise.
+        take_semitones: how far another take of the question may move its pitch.
     """
 
     key: str
@@ -82,6 +83,7 @@ class DomainPair:
     said: str
     manner: Manner
     seed: int
+    take_semitones: tuple[float, float] = ANY_THROAT
 
     @property
     def is_answered(self) -> bool:
@@ -139,9 +141,11 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
             f"no {split.name} voice asks in {template.language!r}{' as a ' + case.asker if case.asker else ''}; "
             f"the template {template.name} needs one"
         )
+    every = template.every_voice and split.name == TRAIN
     # In rounds, so that two voices of one case are seldom the same.
-    drawn = [asker for turn in range(max(a.weight for a in fitting)) for asker in fitting if asker.weight > turn]
-    for turn in range(min(split.voices_per_case, len(fitting))):
+    n_rounds = 1 if every else max(asker.weight for asker in fitting)
+    drawn = [asker for turn in range(n_rounds) for asker in fitting if asker.weight > turn]
+    for turn in range(len(fitting) if every else min(split.voices_per_case, len(fitting))):
         name = f"{template.name}/{_slug(case)}/{wording}/{turn}"
         number = _draw(split.seed, name)
         asker = drawn[(number + turn) % len(drawn)]
@@ -163,6 +167,7 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
             said=template.said(case.answer),
             manner=case.manner,
             seed=number,
+            take_semitones=case.take_semitones,
         )
 
 

@@ -21,6 +21,7 @@ def _voices() -> Iterator[Template]:
     yield Template(
         name="who_speaks",
         capability="voice_understanding",
+        every_voice=True,
         wordings=(
             "Tell me, am I a man or a woman?",
             "Do you think I am a man or a woman?",
@@ -47,6 +48,7 @@ def _voices() -> Iterator[Template]:
     yield Template(
         name="who_spoke",
         capability="voice_understanding",
+        every_voice=True,
         wordings=(
             "{what} Do I sound like a man or a woman?",
             "{what} Is that a man or a woman?",

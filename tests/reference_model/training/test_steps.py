@@ -18,6 +18,7 @@ from aqaa_eval.reference_model.layout import parse_layout
 from aqaa_eval.reference_model.model import random_backbone
 from aqaa_eval.reference_model.training import steps
 from aqaa_eval.reference_model.training.code_embeddings import place_codes_by_sound
+from aqaa_eval.reference_model.training.coding import code_places, make_codes, uses_of_codebooks
 from aqaa_eval.reference_model.training.decoders import make_stream_models
 from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations
 from aqaa_eval.reference_model.training.domain.kinds import Manner
@@ -27,6 +28,7 @@ from aqaa_eval.reference_model.training.preferences import Candidate
 from aqaa_eval.reference_model.training.recipe import smoke_recipe, tiny_recipe
 from aqaa_eval.reference_model.training.rows import TrainingRow
 from aqaa_eval.reference_model.training.shipping import ship
+from aqaa_eval.reference_model.training.side_by_side import beside
 from aqaa_eval.reference_model.training.speech_store import ANSWER, READING, Take, speak_domain
 from aqaa_eval.reference_model.training.streams import Streams
 from aqaa_eval.reference_model.training.workshop import Workshop
@@ -86,8 +88,8 @@ def merged(shop: Workshop) -> Path:
 
 def make(shop: Workshop) -> Path:
     tokenizer = steps.make_tokenizer(shop)
-    codes = steps.make_codes(shop, tokenizer)
-    return steps.make_models(shop, codes, (tokenizer, steps.make_vocoder(shop, codes)), longer)
+    codes = make_codes(shop, tokenizer)
+    return steps.make_models(shop, codes, tokenizer, lambda: steps.make_vocoder(shop, codes), longer)
 
 
 def test_every_stage_leaves_a_model_that_answers(shop, merged):
@@ -98,8 +100,8 @@ def test_every_stage_leaves_a_model_that_answers(shop, merged):
 
 def test_decoders_of_one_codebook_never_learn_the_other(shop, merged):
     tokenizer = steps.make_tokenizer(shop)
-    codes = steps.make_codes(shop, tokenizer)
-    make_stream_models(shop, codes, (tokenizer, steps.make_vocoder(shop, codes)))
+    codes = make_codes(shop, tokenizer)
+    make_stream_models(shop, codes, tokenizer, steps.make_vocoder(shop, codes))
     folders = {path.name: path for path in (shop.folder / "codebooks").iterdir()}
     assert set(folders) == set(Streams)
     vocabulary, config = Vocabulary.tiny(), shop.recipe.config
@@ -146,11 +148,28 @@ def test_a_second_call_makes_nothing_twice(shop, merged):
     assert load(str(merged)).fingerprint() == stored
 
 
+def test_two_jobs_make_what_one_makes(shop, merged, tmp_path):
+    again = replace(shop, folder=tmp_path)
+    again.speech.symlink_to(shop.speech)
+    tokenizer = steps.make_tokenizer(again, n_jobs=2)
+    torch.testing.assert_close(tokenizer.state_dict(), steps.make_tokenizer(shop).state_dict())
+    codes = make_codes(again, tokenizer, n_jobs=2)
+    assert codes == make_codes(shop, tokenizer)
+    with beside(2, steps.make_vocoder, again, codes):
+        pass
+    before = {path: path.read_bytes() for path in again.folder.glob("stages/*/metrics.jsonl")}
+    assert {path.parent.name for path in before} >= {"flow", "hift", "pitch"}
+    made, wanted = (steps.make_vocoder(one, codes) for one in (again, shop))
+    assert {path: path.read_bytes() for path in before} == before  # all was made beside
+    torch.testing.assert_close(made.hift.state_dict(), wanted.hift.state_dict())
+    torch.testing.assert_close(made.flow.state_dict(), wanted.flow.state_dict())
+
+
 def test_a_tokenizer_that_is_kept_is_the_starts_and_its_codes_stay(shop, merged, tmp_path):
     start = load(str(merged))
     again = replace(shop, folder=tmp_path, start=start, keeps_tokenizer=True)
     assert steps.make_tokenizer(again) is start.tokenizer
-    assert steps.code_places(again, {}) is None
+    assert code_places(again, {}) is None
     with pytest.raises(ValueError, match="only of a start"):
         replace(shop, keeps_tokenizer=True)
     config = shop.recipe.config
@@ -168,7 +187,7 @@ def test_a_training_that_learns_nothing_gives_back_its_start(shop, merged, tmp_p
     tokenizer = steps.make_tokenizer(again)
     for mine, theirs in ((tokenizer.linguistic, start.tokenizer.linguistic), (tokenizer.cmvn, start.tokenizer.cmvn)):
         torch.testing.assert_close(weights_of(mine), weights_of(theirs))
-    codes = steps.make_codes(again, tokenizer)
+    codes = make_codes(again, tokenizer)
     rows = steps._voice_rows(again, codes, ANSWER)
     hift, flow = steps.make_hift(again, rows).hift, steps.make_flow(again, rows, codes).flow
     torch.testing.assert_close(weights_of(hift), weights_of(start.vocoder.hift))
@@ -198,15 +217,15 @@ def test_recordings_of_other_pairs_are_refused(shop):
 
 
 def test_the_codebooks_use_is_counted_apart(shop, merged):
-    codes = steps.make_codes(shop, steps.make_tokenizer(shop))
-    uses = steps.uses_of_codebooks(shop, codes)
+    codes = make_codes(shop, steps.make_tokenizer(shop))
+    uses = uses_of_codebooks(shop, codes)
     assert uses["linguistic"].n_codes == 1024
     assert uses["semantic"].n_codes == 4096
     assert 1 < uses["linguistic"].perplexity <= uses["linguistic"].n_used
 
 
 def test_lessons_learn_answers_only_and_in_every_layout(shop, merged):
-    codes = steps.make_codes(shop, steps.make_tokenizer(shop))
+    codes = make_codes(shop, steps.make_tokenizer(shop))
     vocabulary = Vocabulary.tiny()
     lessons = Lessons(
         pairs=shop.trained_pairs,
@@ -231,7 +250,7 @@ def test_lessons_learn_answers_only_and_in_every_layout(shop, merged):
 
 
 def test_dictations_are_written_down_and_nothing_else(shop, merged):
-    codes = steps.make_codes(shop, steps.make_tokenizer(shop))
+    codes = make_codes(shop, steps.make_tokenizer(shop))
     vocabulary = Vocabulary.tiny()
     lessons = Lessons(
         pairs=shop.trained_pairs,
@@ -258,7 +277,7 @@ def learnt_texts(rows: Sequence[TrainingRow], vocabulary: Vocabulary) -> set[str
 
 
 def test_a_rare_kind_of_question_is_repeated(shop, merged):
-    codes = steps.make_codes(shop, steps.make_tokenizer(shop))
+    codes = make_codes(shop, steps.make_tokenizer(shop))
     made = [
         Lessons(
             pairs=shop.trained_pairs,

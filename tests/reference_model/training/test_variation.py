@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aqaa_eval.reference_model.training.variation import OWN_VOICE_SEMITONES, SEMITONES, varied
+from aqaa_eval.reference_model.training.domain.kinds import ANY_THROAT, SAME_THROAT
+from aqaa_eval.reference_model.training.variation import varied
 
 RATE_HZ = 16_000
 
@@ -26,15 +27,15 @@ def test_pitch_rises_by_as_much_as_the_take_gets_shorter():
 
 def test_takes_stay_in_range_and_differ():
     lengths = {len(varied(tone(300.0), np.random.default_rng(seed))) for seed in range(40)}
-    low, high = (RATE_HZ / 2 ** (s / 12) for s in reversed(SEMITONES))
+    low, high = (RATE_HZ / 2 ** (s / 12) for s in reversed(ANY_THROAT))
     assert len(lengths) > 30
     assert low - 1 <= min(lengths) < max(lengths) <= high + 1
     assert max(lengths) / min(lengths) > 1.2
 
 
 def test_a_voice_that_matters_is_kept():
-    low, high = (RATE_HZ / 2 ** (s / 12) for s in reversed(OWN_VOICE_SEMITONES))
-    lengths = [len(varied(tone(300.0), np.random.default_rng(seed), own_voice=True)) for seed in range(40)]
+    low, high = (RATE_HZ / 2 ** (s / 12) for s in reversed(SAME_THROAT))
+    lengths = [len(varied(tone(300.0), np.random.default_rng(seed), semitones=SAME_THROAT)) for seed in range(40)]
     assert low - 1 <= min(lengths) <= max(lengths) <= high + 1
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from aqaa_eval.reference_model.config import tiny
+from aqaa_eval.reference_model.training.recipe import tiny_recipe
 from aqaa_eval.reference_model.training.vocoder_training import (
     FlowTask,
     HiftTask,
@@ -68,9 +69,10 @@ def test_flow_batches_hold_rows_of_one_length_with_the_frames_of_their_codes():
         assert batch.mel_BMF.shape[2] == count_frames(batch.codes_BT.shape[1], config)
 
 
-def test_hift_learns_one_batch():
+@pytest.mark.parametrize("sizes", [tiny().hift, tiny_recipe().config.hift], ids=["hift", "filter"])
+def test_hift_learns_one_batch(sizes):
     torch.manual_seed(0)
-    config = replace(tiny().hift, base_channels=16, f0_channels=16)
+    config = replace(sizes, base_channels=16, f0_channels=16)
     batch, *_ = hift_batches(ROWS, config, n_frames=16, batch_size=4, seed=0)
     first, last = fall(HiftTask(config), [batch], 25)
     assert last < 0.75 * first

@@ -1,0 +1,83 @@
+"""Work in processes of its own: what does not wait for each other is done at the same time.
+
+The networks here are small, and two trainings with half of the cores each are far ahead of one with all of them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+
+Part = TypeVar("Part")
+Done = TypeVar("Done")
+
+
+def in_processes(
+    n_jobs: int, work: Callable[[int, Part], Done], parts: Sequence[Part], *, n_threads: int = 1
+) -> Iterator[Done]:
+    """Do the same with every part and its number, in order; what comes out does not depend on how many do it.
+
+    Args:
+        n_jobs: processes; 1 does all here.
+        work: is pickled.
+        parts: are pickled.
+        n_threads: of torch, in each process.
+    """
+    if n_jobs == 1:
+        yield from map(work, range(len(parts)), parts)
+        return
+    with _pool(n_jobs, n_threads) as pool:
+        yield from pool.map(work, range(len(parts)), parts)
+
+
+@contextmanager
+def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Callable[[], None]]:
+    """Do some work in another process while the block runs; it is done at the latest when the block ends.
+
+    With one job nothing is begun. That suits work that leaves its result on disk, where whoever needs it finds it made,
+    or makes it.
+
+    Args:
+        n_jobs: jobs that share torch's threads; 1 or 2.
+        work: is pickled, as is what it is given.
+        given: to the work.
+
+    Yields:
+        what waits for the work, and raises what it raised.
+    """
+    if n_jobs == 1:
+        yield lambda: None
+        return
+    n_threads = torch.get_num_threads()
+    with _pool(1, max(1, n_threads // n_jobs)) as pool:
+        found = pool.submit(_do, work, given)
+        torch.set_num_threads(max(1, n_threads // n_jobs))
+
+        def wait() -> None:
+            found.result()
+            torch.set_num_threads(n_threads)
+
+        try:
+            yield wait
+            wait()
+        except BaseException:
+            for child in multiprocessing.active_children():
+                child.terminate()  # nobody waits for it any more, and it would go on for an hour
+            raise
+        finally:
+            torch.set_num_threads(n_threads)
+
+
+def _do(work: Callable[..., object], given: tuple[Any, ...]) -> None:
+    work(*given)  # what it returns stays there: it is on disk, too
+
+
+def _pool(n_jobs: int, n_threads: int) -> ProcessPoolExecutor:
+    # Started anew, not forked: a fork in the middle of another thread's work can hang libraries.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(n_jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(n_threads,))

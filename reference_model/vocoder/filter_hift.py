@@ -1,0 +1,157 @@
+"""HiFT whose last step filters its source: a neural homomorphic vocoder (Liu, Chen and Yu, Interspeech 2020).
+
+HiFT's network draws every bin of the wave's STFT, phases included, and has to learn from sound alone to follow its
+source. Large ones do; one of a few hundred thousand numbers makes no harmonics above 2 kHz. Here the source is pulses
+with all harmonics, and noise, and the network only says how strong each is in every bin, and how the pulses' phase is
+turned. What it says is added to the mel itself, spread over the bins: already untrained it speaks.
+
+Shapes: B batch, M mel bins, F mel frames, C channels, L steps of the network, Q STFT frequencies, N wave samples.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aqaa_eval.reference_model.config import HiftConfig
+from aqaa_eval.reference_model.vocoder.hift import (
+    CEILING,
+    EDGE_KERNEL,
+    FINAL_SLOPE,
+    STAGE_SLOPE,
+    Hift,
+    SnakeResblock,
+    check_mel,
+    check_stages,
+    resblock_reach,
+)
+from aqaa_eval.reference_model.vocoder.mel import MelConfig, mel_centres_hz
+from aqaa_eval.reference_model.vocoder.source import Excitation, F0Predictor, PulseSource
+from aqaa_eval.reference_model.vocoder.weight_norm import NormedConv, NormedUpsample, fold_weight_norm
+
+MAX_LOG_GAIN = 4.0
+QUIET = 1e-2
+"""Added to the pulses' spectrum before its logarithm."""
+FIRST_LOG_GAIN = (-1.0, -3.0)
+"""Of pulses and noise over the mel, before anything is learnt."""
+
+
+class FilterHift(nn.Module):
+    """Mel to wave, as `Hift` is."""
+
+    def __init__(self, config: HiftConfig) -> None:
+        super().__init__()
+        check_stages(config)
+        self.config = config
+        self.samples_per_frame = math.prod(config.upsample_rates) * config.hop
+        self.m_source = PulseSource(config, self.samples_per_frame)
+        self.f0_predictor = F0Predictor(config)
+        self.conv_pre = NormedConv(config.n_mels, config.base_channels, EDGE_KERNEL)
+        widths = [config.base_channels >> (i + 1) for i in range(len(config.upsample_rates))]
+        self.ups = nn.ModuleList(
+            NormedUpsample(2 * width, width, kernel, rate)
+            for width, kernel, rate in zip(widths, config.upsample_kernels, config.upsample_rates, strict=True)
+        )
+        self.resblocks = nn.ModuleList(
+            SnakeResblock(width, kernel) for width in widths for kernel in config.resblock_kernels
+        )
+        self.n_frequencies = config.n_fft // 2 + 1
+        self.source_in = nn.Conv1d(self.n_frequencies, widths[-1], 1)
+        self.source_resblock = SnakeResblock(widths[-1], config.source_resblock_kernels[-1])
+        self.conv_post = nn.Conv1d(widths[-1], 3 * self.n_frequencies, 1)
+        nn.init.zeros_(self.conv_post.weight)
+        gains = [torch.full((self.n_frequencies,), gain) for gain in FIRST_LOG_GAIN]
+        self.conv_post.bias = nn.Parameter(torch.cat([*gains, torch.zeros(self.n_frequencies)]))
+        self._spread_QM: Tensor
+        self.register_buffer("_spread_QM", spread(config), persistent=False)
+
+    @property
+    def reach(self) -> int:
+        """Mel frames to each side that a wave sample can depend on, F0 aside; a safe upper bound."""
+        config, rate, reach = self.config, 1.0, float(EDGE_KERNEL // 2)
+        for up, up_kernel in zip(config.upsample_rates, config.upsample_kernels, strict=True):
+            rate *= up
+            reach += (resblock_reach(max(config.resblock_kernels)) + up_kernel) / rate
+        reach += resblock_reach(config.source_resblock_kernels[-1]) / rate
+        return math.ceil(reach + (1 + 2 * config.n_fft / config.hop) / rate)
+
+    def fold_weight_norm(self) -> None:
+        """Fold the weight norm for answering."""
+        fold_weight_norm(self)
+
+    def f0(self, mel: Tensor) -> Tensor:
+        """F0 in Hz of log-mel [B, M, F], [B, F]."""
+        f0_BF: Tensor = self.f0_predictor(mel)
+        return f0_BF
+
+    def source_from(self, f0: Tensor, phase: Tensor, noise: Tensor) -> Tensor:
+        """Pulses and noise of a whole utterance, [B, 2, N]; `phase` [B, 1, 1], `noise` [B, 1, N]."""
+        source_B2N: Tensor = self.m_source(f0, Excitation(phase=phase, noise=noise))
+        return source_B2N
+
+    def decode(self, mel: Tensor, s: Tensor) -> Tensor:
+        """Wave of a log-mel and its source.
+
+        Args:
+            mel: [B, M, F].
+            s: source, [B, 2, N], N = F * samples_per_frame.
+
+        Returns:
+            [B, N], within -0.99 and 0.99.
+
+        Raises:
+            ValueError: if mel and source do not fit.
+        """
+        check_mel(mel, s, (self.config.n_mels, 2, self.samples_per_frame))
+        n_fft, hop = self.config.n_fft, self.config.hop
+        window = torch.hann_window(n_fft, dtype=s.dtype, device=s.device)
+        spectrum = torch.stft(s.flatten(0, 1), n_fft, hop, window=window, return_complex=True)
+        pulses_BQL, noise_BQL = spectrum[0::2], spectrum[1::2]
+        pulse_gain_BQL, noise_gain_BQL, phase_BQL = self._filters(mel, (pulses_BQL.abs() + QUIET).log())
+        made_BQL = pulses_BQL * torch.polar(pulse_gain_BQL, phase_BQL) + noise_BQL * noise_gain_BQL
+        return torch.istft(made_BQL, n_fft, hop, window=window).clamp(-CEILING, CEILING)
+
+    def _filters(self, mel: Tensor, source_BQL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gains of pulses and noise, and what the phase of the pulses is turned by, radians, [B, Q, L] each.
+
+        The network sees the pulses' spectrum [B, Q, L], to know where harmonics are and where there is nothing.
+        """
+        x_BCL = self.conv_pre(mel)
+        n_kernels = len(self.config.resblock_kernels)
+        for stage, up in enumerate(self.ups):
+            x_BCL = up(functional.leaky_relu(x_BCL, STAGE_SLOPE))
+            if stage == len(self.ups) - 1:
+                # The source's centred STFT has one step more than the network.
+                x_BCL = functional.pad(x_BCL, (1, 0), mode="replicate")
+                x_BCL = x_BCL + self.source_resblock(self.source_in(source_BQL))
+            blocks = list(self.resblocks)[stage * n_kernels : (stage + 1) * n_kernels]
+            x_BCL = cast(Tensor, sum(block(x_BCL) for block in blocks)) / n_kernels
+        drawn_BSL = self.conv_post(functional.leaky_relu(x_BCL, FINAL_SLOPE))
+        spread_BQL = functional.interpolate(self._spread_QM @ mel, size=drawn_BSL.shape[2], mode="linear")
+        drawn = drawn_BSL.split(self.n_frequencies, dim=1)
+        pulse_BQL, noise_BQL = ((gain_BQL + spread_BQL).clamp(max=MAX_LOG_GAIN).exp() for gain_BQL in drawn[:2])
+        return pulse_BQL, noise_BQL, drawn[2]
+
+
+def spread(config: HiftConfig) -> Tensor:
+    """What takes a log-mel to the bins of the STFT: linear between the filters' peaks, flat beyond them. [Q, M]."""
+    centre_M = mel_centres_hz(MelConfig(sample_rate_hz=config.sample_rate_hz, n_mels=config.n_mels)).float()
+    bin_Q = torch.linspace(0, config.sample_rate_hz / 2, config.n_fft // 2 + 1)
+    upper_Q = torch.searchsorted(centre_M, bin_Q).clamp(1, config.n_mels - 1)
+    below_Q, above_Q = centre_M[upper_Q - 1], centre_M[upper_Q]
+    share_Q = ((bin_Q - below_Q) / (above_Q - below_Q)).clamp(0, 1)
+    rows_QM = torch.zeros(len(bin_Q), config.n_mels)
+    rows_QM.scatter_(1, upper_Q[:, None] - 1, 1 - share_Q[:, None])
+    return rows_QM.scatter_(1, upper_Q[:, None], share_Q[:, None])
+
+
+MelToWave = Hift | FilterHift
+
+
+def build_hift(config: HiftConfig) -> MelToWave:
+    """The network that the sizes are of, with random weights."""
+    return FilterHift(config) if config.filters_source else Hift(config)

@@ -1,0 +1,48 @@
+"""Work in other processes: in order, done when the block ends, and its errors are told here."""
+
+from __future__ import annotations
+
+import operator
+import os
+import time
+
+import pytest
+import torch
+
+from aqaa_eval.reference_model.training.side_by_side import beside, in_processes
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_parts_come_back_in_order_with_their_numbers(n_jobs):
+    assert list(in_processes(n_jobs, operator.mul, [5, 6, 7])) == [0, 6, 14]
+
+
+def test_work_beside_is_done_when_it_is_waited_for_and_at_the_end(tmp_path):
+    threads = torch.get_num_threads()
+    with beside(2, os.mkdir, tmp_path / "made") as wait:
+        assert torch.get_num_threads() == max(1, threads // 2)
+        wait()
+        assert (tmp_path / "made").is_dir()
+        assert torch.get_num_threads() == threads
+    with beside(2, os.mkdir, tmp_path / "unasked"):
+        pass
+    assert (tmp_path / "unasked").is_dir()
+
+
+def test_with_one_job_nothing_is_begun(tmp_path):
+    with beside(1, os.mkdir, tmp_path / "made") as wait:
+        wait()
+    assert not (tmp_path / "made").exists()
+
+
+def test_what_the_work_raises_is_raised_here(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"), beside(2, os.rmdir, tmp_path / "nowhere"):
+        pass
+
+
+def test_an_error_here_does_not_wait_for_the_work():
+    threads, begun = torch.get_num_threads(), time.monotonic()
+    with pytest.raises(ValueError, match="mine"), beside(2, time.sleep, 600):
+        raise ValueError("mine")
+    assert time.monotonic() - begun < 300
+    assert torch.get_num_threads() == threads
