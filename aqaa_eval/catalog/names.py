@@ -42,7 +42,7 @@ class Entry:
     layout_settings: str = ""
 
 
-BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "6a87d94578a98cf2deb876c97347666fbf66b3c0ad3229b21a14645edfbf7997"}
+BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "006cf78d148515a6e7dbab9364531abf3cba40d6ebbac65bdc61698255989b09"}
 """Weights of the reference model that come with the package: SHA-256 of their `model.safetensors`."""
 
 MODELS: Mapping[str, Entry] = {

@@ -11,6 +11,7 @@ Shapes: B batch, M mel bins, F mel frames, C channels, L steps of the network, Q
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import cast
 
 import torch
@@ -66,8 +67,6 @@ class FilterHift(nn.Module):
         nn.init.zeros_(self.conv_post.weight)
         gains = [torch.full((self.n_frequencies,), gain) for gain in FIRST_LOG_GAIN]
         self.conv_post.bias = nn.Parameter(torch.cat([*gains, torch.zeros(self.n_frequencies)]))
-        self._spread_QM: Tensor
-        self.register_buffer("_spread_QM", spread(config), persistent=False)
 
     @property
     def reach(self) -> int:
@@ -131,12 +130,14 @@ class FilterHift(nn.Module):
             blocks = list(self.resblocks)[stage * n_kernels : (stage + 1) * n_kernels]
             x_BCL = cast(Tensor, sum(block(x_BCL) for block in blocks)) / n_kernels
         drawn_BSL = self.conv_post(functional.leaky_relu(x_BCL, FINAL_SLOPE))
-        spread_BQL = functional.interpolate(self._spread_QM @ mel, size=drawn_BSL.shape[2], mode="linear")
+        spread_BQL = functional.interpolate(spread(self.config).to(mel) @ mel, size=drawn_BSL.shape[2], mode="linear")
         drawn = drawn_BSL.split(self.n_frequencies, dim=1)
         pulse_BQL, noise_BQL = ((gain_BQL + spread_BQL).clamp(max=MAX_LOG_GAIN).exp() for gain_BQL in drawn[:2])
         return pulse_BQL, noise_BQL, drawn[2]
 
 
+@cache
+@torch.inference_mode(mode=False)  # else what is first asked for while answering could not be trained with
 def spread(config: HiftConfig) -> Tensor:
     """What takes a log-mel to the bins of the STFT: linear between the filters' peaks, flat beyond them. [Q, M]."""
     centre_M = mel_centres_hz(MelConfig(sample_rate_hz=config.sample_rate_hz, n_mels=config.n_mels)).float()

@@ -24,6 +24,8 @@ SINE_AMPLITUDE = 0.1
 VOICED_NOISE = 0.003
 VOICED_ABOVE_HZ = 10.0
 N_F0_LAYERS = 5
+PULSES_ABOVE_HZ = 60.0
+"""No voice is lower. Sines of 20 Hz are a hum that HiFT learns to leave out; pulses of 20 Hz are clicks."""
 MAX_VOICED_HZ = 5000.0
 
 
@@ -162,14 +164,14 @@ class PulseSource(nn.Module):
         """Make the sources of frames with this F0 in Hz.
 
         Returns:
-            [B, 2, N]: pulses, nothing where F0 is 0; noise, everywhere.
+            [B, 2, N]: pulses, nothing where F0 is 60 Hz or less; noise, everywhere.
 
         Raises:
             ValueError: if the noise or the phases do not fit the frames.
         """
         angle_B1N = 2 * math.pi * self._clock(f0_BF, excitation) + excitation.phase
-        voiced_BF = f0_BF > VOICED_ABOVE_HZ
-        n_BF = (MAX_VOICED_HZ / f0_BF.clamp_min(VOICED_ABOVE_HZ)).floor()
+        voiced_BF = f0_BF > PULSES_ABOVE_HZ
+        n_BF = (MAX_VOICED_HZ / f0_BF.clamp_min(PULSES_ABOVE_HZ)).floor()
         n_B1N = self._clock.by_sample(n_BF)
         strength_B1N = self._clock.by_sample((4 * f0_BF / self._clock.sample_rate_hz).sqrt() * voiced_BF)
         half_B1N = (angle_B1N / 2).sin()

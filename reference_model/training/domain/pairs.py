@@ -148,7 +148,7 @@ def _spoken(template: Template, wording: int, case: Case, question: str, split: 
     for turn in range(len(fitting) if every else min(split.voices_per_case, len(fitting))):
         name = f"{template.name}/{_slug(case)}/{wording}/{turn}"
         number = _draw(split.seed, name)
-        asker = drawn[(number + turn) % len(drawn)]
+        asker = drawn[turn if every else (number + turn) % len(drawn)]
         tone = case.tone or _any_tone(number, own_pitch=bool(case.asker))
         yield DomainPair(
             key=f"{name}/{asker.name}",

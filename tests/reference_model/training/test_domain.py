@@ -12,6 +12,7 @@ from aqaa_eval.cli.training_studio import bundled_questions
 from aqaa_eval.reference_model.training.domain import words
 from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations, vocabulary, wide_vocabulary
 from aqaa_eval.reference_model.training.domain.further import CLOSINGS, FURTHER, OPENINGS, WITHOUT_CLOSING
+from aqaa_eval.reference_model.training.domain.kinds import ANY_THROAT, SAME_THROAT, THROATS
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, draw, normal_form, thinned
 from aqaa_eval.reference_model.training.domain.templates import templates
 from aqaa_eval.tasks.suite import BUNDLED
@@ -80,6 +81,26 @@ def test_only_a_mans_voice_asks_where_the_answer_is_a_man(pairs):
     sounds = {asker.name: asker.sounds_like for asker in ASKERS}
     assert told
     assert all(sounds[voice] in answer.split() or f"{sounds[voice]}." in answer for voice, answer in told)
+
+
+def test_every_voice_of_its_sex_asks_what_depends_on_who_asks(pairs):
+    men = {asker.name for asker in ASKERS if asker.sounds_like == "man" and asker.split == TRAIN}
+    women = {asker.name for asker in ASKERS if asker.sounds_like == "woman" and asker.split == TRAIN}
+    asked = defaultdict(set)
+    for pair in pairs:
+        if pair.template == "who_speaks" and pair.split == TRAIN:
+            asked[pair.key.split("/")[2], pair.said].add(pair.asker)
+    assert {said for _, said in asked} == {"You sound like a man.", "You sound like a woman."}
+    for (_, said), voices in asked.items():
+        assert voices == (women if "woman" in said else men)
+
+
+def test_a_further_take_keeps_what_the_answer_depends_on(pairs):
+    room = {(pair.template, pair.said): pair.take_semitones for pair in pairs}
+    assert room["who_speaks", "You sound like a man."] == THROATS["man"]
+    assert room["who_spoke", "You sound like a woman."] == THROATS["woman"]
+    assert {room["mood", "You sound sad."], room["pace", "You speak fast."]} == {SAME_THROAT}
+    assert {span for (template, _), span in room.items() if template == "plus"} == {ANY_THROAT}
 
 
 def test_who_asks_for_the_tone_of_the_question_uses_it(pairs):

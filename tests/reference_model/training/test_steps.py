@@ -23,10 +23,11 @@ from aqaa_eval.reference_model.training.decoders import make_stream_models
 from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations
 from aqaa_eval.reference_model.training.domain.kinds import Manner
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, DomainPair, draw
+from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_VOICE
 from aqaa_eval.reference_model.training.lessons import Lessons, written
 from aqaa_eval.reference_model.training.preferences import Candidate
 from aqaa_eval.reference_model.training.recipe import smoke_recipe, tiny_recipe
-from aqaa_eval.reference_model.training.rows import TrainingRow
+from aqaa_eval.reference_model.training.rows import CodedSegment, CodedTurn, TrainingRow
 from aqaa_eval.reference_model.training.shipping import ship
 from aqaa_eval.reference_model.training.side_by_side import beside
 from aqaa_eval.reference_model.training.speech_store import ANSWER, READING, Take, speak_domain
@@ -267,6 +268,30 @@ def test_dictations_are_written_down_and_nothing_else(shop, merged):
     assert in_writing <= learnt_texts(lessons.stage_1(), vocabulary)
     assert not in_writing & learnt_texts(lessons.stage_2(), vocabulary)
     assert {take.text for take in shop.takes(kinds=(ANSWER, READING))}.isdisjoint(texts)
+
+
+def test_questions_in_writing_are_in_stage_1_but_for_those_about_the_voice(shop, merged):
+    codes = make_codes(shop, steps.make_tokenizer(shop))
+    vocabulary = Vocabulary.tiny()
+    pairs = shop.trained_pairs
+    lessons = Lessons(pairs=pairs, codes=codes, vocabulary=vocabulary, convention="chat", max_length=2048)
+    in_writing = {vocabulary.decode(row.ids) for row in lessons.stage_1() if not any(map(vocabulary.is_audio, row.ids))}
+    about, others = ([p for p in pairs if (p.template in ABOUT_THE_VOICE) is about] for about in (True, False))
+    assert about
+    for pair in others:
+        assert any(written(pair.question) in row and pair.said in row for row in in_writing), pair.question
+    assert not any(written(pair.question) in row for row in in_writing for pair in about)
+
+
+def test_a_question_in_another_language_is_read_as_what_it_asks_for(shop, merged):
+    codes = make_codes(shop, steps.make_tokenizer(shop))
+    vocabulary = Vocabulary.tiny()
+    lessons = Lessons(pairs=(), codes=codes, vocabulary=vocabulary, convention="chat", max_length=2048)
+    english = shop.trained_pairs[0]
+    japanese = replace(english, language="ja", question="英語で猫は何ですか。", said="The word is cat.")
+    answered = replace(lessons.spoken(english), turns=(CodedTurn(role="human", text=japanese.question, codes=(1, 2)),))
+    row = lessons.row(replace(answered, answer=(CodedSegment(text=japanese.said, codes=answered.answer[0].codes),)))
+    assert [vocabulary.decode(part.words).split() for part in row.heard] == [["the", "word", "is", "cat"]] * 2
 
 
 def learnt_texts(rows: Sequence[TrainingRow], vocabulary: Vocabulary) -> set[str]:

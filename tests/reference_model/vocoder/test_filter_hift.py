@@ -13,7 +13,7 @@ from aqaa_eval.reference_model.vocoder import SynthesisConfig, Vocoder
 from aqaa_eval.reference_model.vocoder.filter_hift import FilterHift, build_hift, spread
 from aqaa_eval.reference_model.vocoder.hift import Hift
 from aqaa_eval.reference_model.vocoder.mel import MelConfig, log_mel, mel_centres_hz
-from aqaa_eval.reference_model.vocoder.source import MAX_VOICED_HZ, Excitation
+from aqaa_eval.reference_model.vocoder.source import MAX_VOICED_HZ, PULSES_ABOVE_HZ, Excitation
 
 RATE_HZ, HOP = 22_050, 256
 CONFIG = HiftConfig(
@@ -47,6 +47,18 @@ def test_the_sizes_say_which_network_it_is() -> None:
     assert isinstance(build_hift(HiftConfig(base_channels=32)), Hift)
 
 
+def test_it_is_made_without_numbers_answers_and_is_trained_after() -> None:
+    with torch.device("meta"):
+        empty = FilterHift(CONFIG)
+    empty.load_state_dict(FilterHift(CONFIG).state_dict(), assign=True)
+    mel, f0 = torch.zeros(1, 80, 8), torch.full((1, 8), 100.0)
+    spread.cache_clear()
+    with torch.inference_mode():
+        empty.decode(mel, source_of(empty, f0))
+    empty.decode(mel, source_of(empty, f0)).sum().backward()
+    assert empty.conv_post.weight.grad is not None
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("f0_hz", [110.0, 220.0, 440.0])
 def test_pulses_are_the_sum_of_their_cosines(hift: FilterHift, f0_hz: float) -> None:
@@ -64,7 +76,7 @@ def test_pulses_are_as_strong_at_every_pitch_and_nothing_where_there_is_none(hif
     powers = [float(source_of(hift, torch.full((1, 200), hz))[0, 0].square().mean()) for hz in (100.0, 250.0, 500.0)]
     # One per Hz up to half the sample rate, of which 5 kHz are there.
     np.testing.assert_allclose(powers, 2 * MAX_VOICED_HZ / RATE_HZ, rtol=0.02)
-    assert not source_of(hift, torch.zeros(1, 10)).any()
+    assert not source_of(hift, torch.full((1, 10), PULSES_ABOVE_HZ)).any()
 
 
 @torch.no_grad()
