@@ -71,12 +71,14 @@ class FilterHift(nn.Module):
     @property
     def reach(self) -> int:
         """Mel frames to each side that a wave sample can depend on, F0 aside; a safe upper bound."""
-        config, rate, reach = self.config, 1.0, float(EDGE_KERNEL // 2)
+        config, rate, before = self.config, 1.0, float(EDGE_KERNEL // 2)
+        block = resblock_reach(max(config.resblock_kernels))
         for up, up_kernel in zip(config.upsample_rates, config.upsample_kernels, strict=True):
             rate *= up
-            reach += (resblock_reach(max(config.resblock_kernels)) + up_kernel) / rate
-        reach += resblock_reach(config.source_resblock_kernels[-1]) / rate
-        return math.ceil(reach + (1 + 2 * config.n_fft / config.hop) / rate)
+            before += (block + up_kernel) / rate
+        # Mel and source meet before the last blocks: the farther one counts.
+        meeting = max(before - block / rate, resblock_reach(config.source_resblock_kernels[-1]) / rate)
+        return math.ceil(meeting + (block + 1 + 2 * config.n_fft / config.hop) / rate)
 
     def fold_weight_norm(self) -> None:
         """Fold the weight norm for answering."""
