@@ -28,11 +28,14 @@ from aqaa_eval.reference_model.vocoder.hift import (
     SnakeResblock,
     check_mel,
     check_stages,
+    make_resblocks,
+    make_ups,
     resblock_reach,
+    widths_of,
 )
 from aqaa_eval.reference_model.vocoder.mel import MelConfig, mel_centres_hz
 from aqaa_eval.reference_model.vocoder.source import Excitation, F0Predictor, PulseSource
-from aqaa_eval.reference_model.vocoder.weight_norm import NormedConv, NormedUpsample, fold_weight_norm
+from aqaa_eval.reference_model.vocoder.weight_norm import NormedConv, fold_weight_norm
 
 MAX_LOG_GAIN = 4.0
 QUIET = 1e-2
@@ -52,18 +55,13 @@ class FilterHift(nn.Module):
         self.m_source = PulseSource(config, self.samples_per_frame)
         self.f0_predictor = F0Predictor(config)
         self.conv_pre = NormedConv(config.n_mels, config.base_channels, EDGE_KERNEL)
-        widths = [config.base_channels >> (i + 1) for i in range(len(config.upsample_rates))]
-        self.ups = nn.ModuleList(
-            NormedUpsample(2 * width, width, kernel, rate)
-            for width, kernel, rate in zip(widths, config.upsample_kernels, config.upsample_rates, strict=True)
-        )
-        self.resblocks = nn.ModuleList(
-            SnakeResblock(width, kernel) for width in widths for kernel in config.resblock_kernels
-        )
+        width = widths_of(config)[-1]
+        self.ups = make_ups(config)
+        self.resblocks = make_resblocks(config)
         self.n_frequencies = config.n_fft // 2 + 1
-        self.source_in = nn.Conv1d(self.n_frequencies, widths[-1], 1)
-        self.source_resblock = SnakeResblock(widths[-1], config.source_resblock_kernels[-1])
-        self.conv_post = nn.Conv1d(widths[-1], 3 * self.n_frequencies, 1)
+        self.source_in = nn.Conv1d(self.n_frequencies, width, 1)
+        self.source_resblock = SnakeResblock(width, config.source_resblock_kernels[-1])
+        self.conv_post = nn.Conv1d(width, 3 * self.n_frequencies, 1)
         nn.init.zeros_(self.conv_post.weight)
         gains = [torch.full((self.n_frequencies,), gain) for gain in FIRST_LOG_GAIN]
         self.conv_post.bias = nn.Parameter(torch.cat([*gains, torch.zeros(self.n_frequencies)]))

@@ -65,6 +65,23 @@ def resblock_reach(kernel: int) -> float:
     return sum((kernel - 1) / 2 * (dilation + 1) for dilation in DILATIONS)
 
 
+def widths_of(config: HiftConfig) -> list[int]:
+    """Channels after each upsampling: half of those before."""
+    return [config.base_channels >> (i + 1) for i in range(len(config.upsample_rates))]
+
+
+def make_ups(config: HiftConfig) -> nn.ModuleList:
+    """One upsampling per stage."""
+    sizes = zip(widths_of(config), config.upsample_kernels, config.upsample_rates, strict=True)
+    return nn.ModuleList(NormedUpsample(2 * width, width, kernel, rate) for width, kernel, rate in sizes)
+
+
+def make_resblocks(config: HiftConfig) -> nn.ModuleList:
+    """Blocks of every kernel for each stage, whose mean is taken."""
+    kernels = config.resblock_kernels
+    return nn.ModuleList(SnakeResblock(width, kernel) for width in widths_of(config) for kernel in kernels)
+
+
 def frames_of_reach(config: HiftConfig) -> int:
     """Mel frames to each side that a wave sample can depend on, F0 aside; a safe upper bound.
 
@@ -105,18 +122,13 @@ class Hift(nn.Module):
         self.m_source = HarmonicSource(config, self.samples_per_frame)
         self.f0_predictor = F0Predictor(config)
         self.conv_pre = NormedConv(config.n_mels, config.base_channels, EDGE_KERNEL)
-        widths = [config.base_channels >> (i + 1) for i in range(len(config.upsample_rates))]
-        self.ups = nn.ModuleList(
-            NormedUpsample(2 * width, width, kernel, rate)
-            for width, kernel, rate in zip(widths, config.upsample_kernels, config.upsample_rates, strict=True)
-        )
+        widths = widths_of(config)
+        self.ups = make_ups(config)
         self.source_downs = nn.ModuleList(self._source_down(i, width) for i, width in enumerate(widths))
         self.source_resblocks = nn.ModuleList(
             SnakeResblock(width, kernel) for width, kernel in zip(widths, config.source_resblock_kernels, strict=True)
         )
-        self.resblocks = nn.ModuleList(
-            SnakeResblock(width, kernel) for width in widths for kernel in config.resblock_kernels
-        )
+        self.resblocks = make_resblocks(config)
         self.conv_post = NormedConv(widths[-1], config.n_fft + 2, EDGE_KERNEL)
 
     def _source_down(self, stage: int, width: int) -> nn.Conv1d:
