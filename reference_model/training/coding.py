@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from aqaa_eval.reference_model.training.speech_store import (
     StoredTake,
     Take,
     count_takes,
+    save_rows,
     shards,
     stored_takes,
     takes_of,
@@ -95,17 +95,11 @@ def _coded_file(folder: Path, shard: Path) -> Path:
 
 def _code_shard(coder: _Coder, folder: Path, _: int, shard: Path) -> None:
     """Write the codes of one file of recordings unless they are there."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = _coded_file(folder, shard)
     if path.is_file():
         return
     found = coded(coder.tokenizer, coder.takes(shard))
-    rows = [{"kind": kind, "key": key, "codes": codes} for kind, key, codes in found]
-    temporary = path.with_suffix(".part")
-    pq.write_table(pa.Table.from_pylist(rows), temporary)
-    os.replace(temporary, path)
+    save_rows([{"kind": kind, "key": key, "codes": codes} for kind, key, codes in found], path)
 
 
 def coded(

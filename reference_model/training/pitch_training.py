@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from aqaa_eval.reference_model.training.loop import StepLoss
 from aqaa_eval.reference_model.training.vocoder_training import VoiceRow
-from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave
 from aqaa_eval.reference_model.vocoder.flow import Flow, FlowQuery, count_frames
+from aqaa_eval.reference_model.vocoder.hift import MelToWave
 
 UNIT_HZ = 10.0
 """Errors below this are squared, those above count as they are."""

@@ -20,7 +20,7 @@ Done = TypeVar("Done")
 def in_processes(
     n_jobs: int, work: Callable[[int, Part], Done], parts: Sequence[Part], *, n_threads: int = 1
 ) -> Iterator[Done]:
-    """Do the same with every part and its number, in order; what comes out does not depend on how many do it.
+    """Do the same with every part and its number, in order; how many do it changes nothing, as long as threads do not.
 
     Args:
         n_jobs: processes; 1 does all here.

@@ -141,16 +141,20 @@ _Job = tuple[str, str, DomainPair]
 
 def _speak_shard(studio: Studio, folder: Path, number: int, part: Sequence[_Job]) -> int:
     """Write one shard unless it is there; the number of its recordings."""
+    path = folder / f"speech-{number:05d}.parquet"
+    if not path.is_file():
+        save_rows([_spoken(kind, key, pair, studio) for kind, key, pair in part], path)
+    return len(part)
+
+
+def save_rows(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write a parquet file whole or not at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = folder / f"speech-{number:05d}.parquet"
-    if not path.is_file():
-        rows = [_spoken(kind, key, pair, studio) for kind, key, pair in part]
-        temporary = path.with_suffix(".part")
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
-        os.replace(temporary, path)
-    return len(part)
+    temporary = path.with_suffix(".part")
+    pq.write_table(pa.Table.from_pylist(rows), temporary)
+    os.replace(temporary, path)
 
 
 def _keep_digest(pairs: Sequence[DomainPair], path: Path) -> None:

@@ -59,7 +59,7 @@ from aqaa_eval.reference_model.training.vocoder_training import (
 )
 from aqaa_eval.reference_model.training.workshop import Workshop, save_whole
 from aqaa_eval.reference_model.vocabulary import Vocabulary
-from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave
+from aqaa_eval.reference_model.vocoder.hift import MelToWave
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
 _CMVN_TAKES = 400

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,17 +24,13 @@ from aqaa_eval.reference_model.vocoder.hift import (
     FINAL_SLOPE,
     STAGE_SLOPE,
     Hift,
+    MelToWave,
     SnakeResblock,
     check_mel,
-    check_stages,
-    make_resblocks,
-    make_ups,
     resblock_reach,
-    widths_of,
 )
 from aqaa_eval.reference_model.vocoder.mel import MelConfig, mel_centres_hz
-from aqaa_eval.reference_model.vocoder.source import Excitation, F0Predictor, PulseSource
-from aqaa_eval.reference_model.vocoder.weight_norm import NormedConv, fold_weight_norm
+from aqaa_eval.reference_model.vocoder.source import PulseSource
 
 MAX_LOG_GAIN = 4.0
 QUIET = 1e-2
@@ -44,20 +39,13 @@ FIRST_LOG_GAIN = (-1.0, -3.0)
 """Of pulses and noise over the mel, before anything is learnt."""
 
 
-class FilterHift(nn.Module):
-    """Mel to wave, as `Hift` is."""
+class FilterHift(MelToWave):
+    """Mel to wave, as `Hift` is; its source has two channels, pulses and noise."""
 
     def __init__(self, config: HiftConfig) -> None:
-        super().__init__()
-        check_stages(config)
-        self.config = config
-        self.samples_per_frame = math.prod(config.upsample_rates) * config.hop
-        self.m_source = PulseSource(config, self.samples_per_frame)
-        self.f0_predictor = F0Predictor(config)
-        self.conv_pre = NormedConv(config.n_mels, config.base_channels, EDGE_KERNEL)
-        width = widths_of(config)[-1]
-        self.ups = make_ups(config)
-        self.resblocks = make_resblocks(config)
+        super().__init__(config, PulseSource)
+        width = self.widths[-1]
+        self.resblocks = self._make_resblocks()
         self.n_frequencies = config.n_fft // 2 + 1
         self.source_in = nn.Conv1d(self.n_frequencies, width, 1)
         self.source_resblock = SnakeResblock(width, config.source_resblock_kernels[-1])
@@ -77,20 +65,6 @@ class FilterHift(nn.Module):
         # Mel and source meet before the last blocks: the farther one counts.
         meeting = max(before - block / rate, resblock_reach(config.source_resblock_kernels[-1]) / rate)
         return math.ceil(meeting + (block + 1 + 2 * config.n_fft / config.hop) / rate)
-
-    def fold_weight_norm(self) -> None:
-        """Fold the weight norm for answering."""
-        fold_weight_norm(self)
-
-    def f0(self, mel: Tensor) -> Tensor:
-        """F0 in Hz of log-mel [B, M, F], [B, F]."""
-        f0_BF: Tensor = self.f0_predictor(mel)
-        return f0_BF
-
-    def source_from(self, f0: Tensor, phase: Tensor, noise: Tensor) -> Tensor:
-        """Pulses and noise of a whole utterance, [B, 2, N]; `phase` [B, 1, 1], `noise` [B, 1, N]."""
-        source_B2N: Tensor = self.m_source(f0, Excitation(phase=phase, noise=noise))
-        return source_B2N
 
     def decode(self, mel: Tensor, s: Tensor) -> Tensor:
         """Wave of a log-mel and its source.
@@ -120,15 +94,13 @@ class FilterHift(nn.Module):
         The network sees the pulses' spectrum [B, Q, L], to know where harmonics are and where there is nothing.
         """
         x_BCL = self.conv_pre(mel)
-        n_kernels = len(self.config.resblock_kernels)
         for stage, up in enumerate(self.ups):
             x_BCL = up(functional.leaky_relu(x_BCL, STAGE_SLOPE))
             if stage == len(self.ups) - 1:
                 # The source's centred STFT has one step more than the network.
                 x_BCL = functional.pad(x_BCL, (1, 0), mode="replicate")
                 x_BCL = x_BCL + self.source_resblock(self.source_in(source_BQL))
-            blocks = list(self.resblocks)[stage * n_kernels : (stage + 1) * n_kernels]
-            x_BCL = cast(Tensor, sum(block(x_BCL) for block in blocks)) / n_kernels
+            x_BCL = self._blocks(stage, x_BCL)
         drawn_BSL = self.conv_post(functional.leaky_relu(x_BCL, FINAL_SLOPE))
         spread_BQL = functional.interpolate(spread(self.config).to(mel) @ mel, size=drawn_BSL.shape[2], mode="linear")
         drawn = drawn_BSL.split(self.n_frequencies, dim=1)
@@ -148,9 +120,6 @@ def spread(config: HiftConfig) -> Tensor:
     rows_QM = torch.zeros(len(bin_Q), config.n_mels)
     rows_QM.scatter_(1, upper_Q[:, None] - 1, 1 - share_Q[:, None])
     return rows_QM.scatter_(1, upper_Q[:, None], share_Q[:, None])
-
-
-MelToWave = Hift | FilterHift
 
 
 def build_hift(config: HiftConfig) -> MelToWave:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aqaa_eval.reference_model.config import HiftConfig
-from aqaa_eval.reference_model.vocoder.source import Excitation, F0Predictor, HarmonicSource
+from aqaa_eval.reference_model.vocoder.source import Excitation, F0Predictor, HarmonicSource, PulseSource
 from aqaa_eval.reference_model.vocoder.weight_norm import NormedConv, NormedUpsample, fold_weight_norm
 
 DILATIONS = (1, 3, 5)
@@ -65,23 +65,6 @@ def resblock_reach(kernel: int) -> float:
     return sum((kernel - 1) / 2 * (dilation + 1) for dilation in DILATIONS)
 
 
-def widths_of(config: HiftConfig) -> list[int]:
-    """Channels after each upsampling: half of those before."""
-    return [config.base_channels >> (i + 1) for i in range(len(config.upsample_rates))]
-
-
-def make_ups(config: HiftConfig) -> nn.ModuleList:
-    """One upsampling per stage."""
-    sizes = zip(widths_of(config), config.upsample_kernels, config.upsample_rates, strict=True)
-    return nn.ModuleList(NormedUpsample(2 * width, width, kernel, rate) for width, kernel, rate in sizes)
-
-
-def make_resblocks(config: HiftConfig) -> nn.ModuleList:
-    """Blocks of every kernel for each stage, whose mean is taken."""
-    kernels = config.resblock_kernels
-    return nn.ModuleList(SnakeResblock(width, kernel) for width in widths_of(config) for kernel in kernels)
-
-
 def frames_of_reach(config: HiftConfig) -> int:
     """Mel frames to each side that a wave sample can depend on, F0 aside; a safe upper bound.
 
@@ -111,36 +94,38 @@ class ShortSpectrum:
     phase: Tensor
 
 
-class Hift(nn.Module):
-    """Mel to wave. Its state-dict keys are those of the published `hift.pt`."""
+class MelToWave(nn.Module):
+    """What both kinds of HiFT are made of: pitch, a source, and a network in stages over the mel.
 
-    def __init__(self, config: HiftConfig) -> None:
+    Args:
+        config: its sizes.
+        source: the kind of its source.
+    """
+
+    resblocks: nn.ModuleList
+
+    def __init__(self, config: HiftConfig, source: type[HarmonicSource] | type[PulseSource]) -> None:
         super().__init__()
-        check_stages(config)
+        _check_config(config)
         self.config = config
         self.samples_per_frame = math.prod(config.upsample_rates) * config.hop
-        self.m_source = HarmonicSource(config, self.samples_per_frame)
+        self.m_source = source(config, self.samples_per_frame)
         self.f0_predictor = F0Predictor(config)
         self.conv_pre = NormedConv(config.n_mels, config.base_channels, EDGE_KERNEL)
-        widths = widths_of(config)
-        self.ups = make_ups(config)
-        self.source_downs = nn.ModuleList(self._source_down(i, width) for i, width in enumerate(widths))
-        self.source_resblocks = nn.ModuleList(
-            SnakeResblock(width, kernel) for width, kernel in zip(widths, config.source_resblock_kernels, strict=True)
+        self.widths = [config.base_channels >> (i + 1) for i in range(len(config.upsample_rates))]
+        self.ups = nn.ModuleList(
+            NormedUpsample(2 * width, width, kernel, rate)
+            for width, kernel, rate in zip(self.widths, config.upsample_kernels, config.upsample_rates, strict=True)
         )
-        self.resblocks = make_resblocks(config)
-        self.conv_post = NormedConv(widths[-1], config.n_fft + 2, EDGE_KERNEL)
-
-    def _source_down(self, stage: int, width: int) -> nn.Conv1d:
-        """Bring the source's STFT from the last stage's rate to this stage's."""
-        rate = math.prod(self.config.upsample_rates[stage + 1 :])
-        kernel = 1 if rate == 1 else 2 * rate
-        return nn.Conv1d(self.config.n_fft + 2, width, kernel, rate, padding=rate // 2 if rate > 1 else 0)
 
     @property
     def reach(self) -> int:
         """Mel frames to each side that a wave sample can depend on, F0 aside; a safe upper bound."""
-        return frames_of_reach(self.config)
+        raise NotImplementedError
+
+    def decode(self, mel: Tensor, s: Tensor) -> Tensor:
+        """Wave [B, N] of a log-mel [B, M, F] and its source [B, channels, N], within -0.99 and 0.99."""
+        raise NotImplementedError
 
     def fold_weight_norm(self) -> None:
         """Fold the weight norm for answering; the state dict then differs from upstream's."""
@@ -156,14 +141,50 @@ class Hift(nn.Module):
 
         Args:
             f0: Hz, [B, F].
-            phase: initial phases in radians, [B, harmonics + 1, 1], the first 0.
-            noise: standard normal, [B, harmonics + 1, N].
+            phase: initial phases in radians, [B, harmonics, 1], the first 0.
+            noise: standard normal, [B, harmonics, N].
 
         Returns:
-            [B, 1, N].
+            [B, channels, N].
         """
-        source_B1N: Tensor = self.m_source(f0, Excitation(phase=phase, noise=noise))
-        return source_B1N
+        source_BCN: Tensor = self.m_source(f0, Excitation(phase=phase, noise=noise))
+        return source_BCN
+
+    def _make_resblocks(self) -> nn.ModuleList:
+        """Blocks of every kernel for each stage, whose mean is taken."""
+        kernels = self.config.resblock_kernels
+        return nn.ModuleList(SnakeResblock(width, kernel) for width in self.widths for kernel in kernels)
+
+    def _blocks(self, stage: int, x_BCL: Tensor) -> Tensor:
+        """The mean of a stage's blocks."""
+        n_kernels = len(self.config.resblock_kernels)
+        blocks = list(self.resblocks)[stage * n_kernels : (stage + 1) * n_kernels]
+        return cast(Tensor, sum(block(x_BCL) for block in blocks)) / n_kernels
+
+
+class Hift(MelToWave):
+    """Mel to wave. Its state-dict keys are those of the published `hift.pt`."""
+
+    def __init__(self, config: HiftConfig) -> None:
+        super().__init__(config, HarmonicSource)
+        self.source_downs = nn.ModuleList(self._source_down(i, width) for i, width in enumerate(self.widths))
+        self.source_resblocks = nn.ModuleList(
+            SnakeResblock(width, kernel)
+            for width, kernel in zip(self.widths, config.source_resblock_kernels, strict=True)
+        )
+        self.resblocks = self._make_resblocks()
+        self.conv_post = NormedConv(self.widths[-1], config.n_fft + 2, EDGE_KERNEL)
+
+    def _source_down(self, stage: int, width: int) -> nn.Conv1d:
+        """Bring the source's STFT from the last stage's rate to this stage's."""
+        rate = math.prod(self.config.upsample_rates[stage + 1 :])
+        kernel = 1 if rate == 1 else 2 * rate
+        return nn.Conv1d(self.config.n_fft + 2, width, kernel, rate, padding=rate // 2 if rate > 1 else 0)
+
+    @property
+    def reach(self) -> int:
+        """Mel frames to each side that a wave sample can depend on, F0 aside; a safe upper bound."""
+        return frames_of_reach(self.config)
 
     def decode(self, mel: Tensor, s: Tensor) -> Tensor:
         """Wave of a log-mel and its source.
@@ -185,7 +206,6 @@ class Hift(nn.Module):
         check_mel(mel, s, (self.config.n_mels, 1, self.samples_per_frame))
         source_BCL = self._analyse(s.squeeze(1))
         x_BCL = self.conv_pre(mel)
-        n_kernels = len(self.config.resblock_kernels)
         for stage, up in enumerate(self.ups):
             x_BCL = up(functional.leaky_relu(x_BCL, STAGE_SLOPE))
             if stage == len(self.ups) - 1:
@@ -193,8 +213,7 @@ class Hift(nn.Module):
                 x_BCL = functional.pad(x_BCL, (1, 0), mode="reflect")
             down = self.source_downs[stage]
             x_BCL = x_BCL + self.source_resblocks[stage](down(source_BCL))
-            blocks = list(self.resblocks)[stage * n_kernels : (stage + 1) * n_kernels]
-            x_BCL = cast(Tensor, sum(block(x_BCL) for block in blocks)) / n_kernels
+            x_BCL = self._blocks(stage, x_BCL)
         x_BCL = self.conv_post(functional.leaky_relu(x_BCL, FINAL_SLOPE))
         n_frequencies = self.config.n_fft // 2 + 1
         return ShortSpectrum(magnitude=x_BCL[:, :n_frequencies].exp(), phase=x_BCL[:, n_frequencies:].sin())
@@ -216,7 +235,7 @@ class Hift(nn.Module):
         return wave_BN.clamp(-CEILING, CEILING)
 
 
-def check_stages(config: HiftConfig) -> None:
+def _check_config(config: HiftConfig) -> None:
     """Refuse sizes that do not fit each other.
 
     Raises:

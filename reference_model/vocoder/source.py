@@ -82,6 +82,10 @@ class HarmonicClock:
         multiple_K1 = torch.arange(1, self.n_harmonics + 1, device=f0_BF.device, dtype=f0_BF.dtype)[:, None]
         return f0_BF[:, None] * multiple_K1 / self.sample_rate_hz
 
+    def cycles(self, f0_BF: Tensor) -> Tensor:
+        """Cycles that each harmonic runs through in these frames, fp64 [B, K, 1]."""
+        return self.per_sample(f0_BF).double().sum(-1, keepdim=True) * self.samples_per_frame
+
     def by_sample(self, value_BF: Tensor) -> Tensor:
         """Repeat a value of each frame for its samples, [B, 1, N]."""
         return value_BF[:, None].repeat_interleave(self.samples_per_frame, dim=-1)
@@ -124,7 +128,7 @@ class HarmonicSource(nn.Module):
 
     def cycles(self, f0_BF: Tensor) -> Tensor:
         """Cycles that each harmonic runs through in these frames, fp64 [B, K, 1]."""
-        return self._clock.per_sample(f0_BF).double().sum(-1, keepdim=True) * self._clock.samples_per_frame
+        return self._clock.cycles(f0_BF)
 
     def forward(self, f0_BF: Tensor, excitation: Excitation) -> Tensor:
         """Make the source signal of frames with this F0 in Hz.
@@ -158,7 +162,7 @@ class PulseSource(nn.Module):
 
     def cycles(self, f0_BF: Tensor) -> Tensor:
         """Cycles that the fundamental runs through in these frames, fp64 [B, 1, 1]."""
-        return self._clock.per_sample(f0_BF).double().sum(-1, keepdim=True) * self._clock.samples_per_frame
+        return self._clock.cycles(f0_BF)
 
     def forward(self, f0_BF: Tensor, excitation: Excitation) -> Tensor:
         """Make the sources of frames with this F0 in Hz.

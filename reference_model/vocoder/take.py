@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from aqaa_eval.reference_model.config import FlowConfig
-from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave
 from aqaa_eval.reference_model.vocoder.flow import N_STEPS, Flow, FlowQuery, count_frames
+from aqaa_eval.reference_model.vocoder.hift import MelToWave
 from aqaa_eval.reference_model.vocoder.length_regulator import FrameGrid
 from aqaa_eval.reference_model.vocoder.mel_stream import MelStream, StreamPlan, Window
 from aqaa_eval.reference_model.vocoder.noise import NoiseField, Purpose, make_generator

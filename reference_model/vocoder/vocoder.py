@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from aqaa_eval.reference_model.config import FlowConfig, HiftConfig
-from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave, build_hift
+from aqaa_eval.reference_model.vocoder.filter_hift import build_hift
 from aqaa_eval.reference_model.vocoder.flow import Flow
+from aqaa_eval.reference_model.vocoder.hift import MelToWave
 from aqaa_eval.reference_model.vocoder.noise import make_generator
 from aqaa_eval.reference_model.vocoder.take import Speaker, SynthesisConfig, Take, check_length
 

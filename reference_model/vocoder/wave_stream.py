@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aqaa_eval.reference_model.vocoder.filter_hift import MelToWave
+from aqaa_eval.reference_model.vocoder.hift import MelToWave
 from aqaa_eval.reference_model.vocoder.noise import NoiseField
 from aqaa_eval.reference_model.vocoder.source import N_F0_LAYERS, Excitation
 

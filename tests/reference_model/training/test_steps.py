@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +70,15 @@ def some_pairs() -> list[DomainPair]:
     trained = [pair for pair in pairs if pair.split == TRAIN]
     held_out = [pair for pair in pairs if pair.split == HELD_OUT][:2]
     return [*trained[:: len(trained) // 24], *dictations(askers, Dictation(n_rows=3, seed=0)), *held_out]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums of several threads are rounded in another order: two jobs would differ from one in the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

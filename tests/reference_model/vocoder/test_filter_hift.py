@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from aqaa_eval.reference_model.config import FlowConfig, HiftConfig
+from aqaa_eval.reference_model.training.recipe import tiny_recipe
 from aqaa_eval.reference_model.vocoder import SynthesisConfig, Vocoder
 from aqaa_eval.reference_model.vocoder.filter_hift import FilterHift, build_hift, spread
 from aqaa_eval.reference_model.vocoder.hift import Hift
@@ -16,16 +18,7 @@ from aqaa_eval.reference_model.vocoder.mel import MelConfig, log_mel, mel_centre
 from aqaa_eval.reference_model.vocoder.source import MAX_VOICED_HZ, PULSES_ABOVE_HZ, Excitation
 
 RATE_HZ, HOP = 22_050, 256
-CONFIG = HiftConfig(
-    filters_source=True,
-    base_channels=16,
-    f0_channels=16,
-    upsample_rates=(2,),
-    upsample_kernels=(4,),
-    n_fft=512,
-    hop=128,
-    source_resblock_kernels=(7,),
-)
+CONFIG = replace(tiny_recipe().config.hift, base_channels=16, f0_channels=16)
 
 
 @pytest.fixture
