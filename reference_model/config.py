@@ -108,6 +108,8 @@ class FlowConfig:
     n_mels: int = 80
     speaker_dim: int = 192
     temperature: float = 1.0  # deviation of the noise that the flow starts from
+    n_steps: int = 10  # Euler steps from noise to mel
+    guidance: float = 0.7  # velocity = (1 + guidance) conditional - guidance unconditional
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ class HiftConfig:
     """Mel to wave: F0 predictor, harmonic source, iSTFT generator (HiFTNet)."""
 
     filters_source: bool = False  # False: the published network; True: `FilterHift`
+    n_matches: int = 0  # how often `FilterHift` filters its wave to the mel that it was given
     base_channels: int = 512
     n_harmonics: int = 8  # overtones beside the fundamental
     upsample_rates: tuple[int, ...] = (8, 8)

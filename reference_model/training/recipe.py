@@ -86,16 +86,28 @@ def tiny_recipe() -> Recipe:
         step1=replace(small.step1, num_hidden_layers=5),
         linguistic=replace(small.linguistic, dim=128, ffn=256, blocks=6),
         semantic=replace(small.semantic, n_audio_state=128, n_audio_layer=5),
-        flow=replace(small.flow, dim=128, ffn=256, channels=(128, 128), n_heads=4, head_dim=32, temperature=0.0),
+        flow=replace(
+            small.flow,
+            dim=128,
+            ffn=256,
+            channels=(128, 128),
+            n_heads=4,
+            head_dim=32,
+            temperature=0.0,
+            n_steps=4,
+            guidance=2.0,  # what the mean of all ways to say it has smoothed away comes back
+        ),
         hift=HiftConfig(
             filters_source=True,
-            base_channels=128,
+            n_matches=2,
+            base_channels=192,
             f0_channels=64,
             upsample_rates=(2,),
             upsample_kernels=(4,),
             n_fft=512,
             hop=128,
-            source_resblock_kernels=(7,),
+            resblock_kernels=(3,),
+            source_resblock_kernels=(3,),
         ),
     )
     return Recipe(

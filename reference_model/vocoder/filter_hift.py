@@ -11,7 +11,6 @@ Shapes: B batch, M mel bins, F mel frames, C channels, L steps of the network, Q
 from __future__ import annotations
 
 import math
-from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ from aqaa_eval.reference_model.vocoder.hift import (
     check_mel,
     resblock_reach,
 )
-from aqaa_eval.reference_model.vocoder.mel import MelConfig, mel_centres_hz
+from aqaa_eval.reference_model.vocoder.mel_matching import frames_to_match, matched, spread
 from aqaa_eval.reference_model.vocoder.source import PulseSource
 
 MAX_LOG_GAIN = 4.0
@@ -64,7 +63,8 @@ class FilterHift(MelToWave):
             before += (block + up_kernel) / rate
         # Mel and source meet before the last blocks: the farther one counts.
         meeting = max(before - block / rate, resblock_reach(config.source_resblock_kernels[-1]) / rate)
-        return math.ceil(meeting + (block + 1 + 2 * config.n_fft / config.hop) / rate)
+        made = math.ceil(meeting + (block + 1 + 2 * config.n_fft / config.hop) / rate)
+        return made + config.n_matches * frames_to_match(config)
 
     def decode(self, mel: Tensor, s: Tensor) -> Tensor:
         """Wave of a log-mel and its source.
@@ -86,7 +86,10 @@ class FilterHift(MelToWave):
         pulses_BQL, noise_BQL = spectrum[0::2], spectrum[1::2]
         pulse_gain_BQL, noise_gain_BQL, phase_BQL = self._filters(mel, (pulses_BQL.abs() + QUIET).log())
         made_BQL = pulses_BQL * torch.polar(pulse_gain_BQL, phase_BQL) + noise_BQL * noise_gain_BQL
-        return torch.istft(made_BQL, n_fft, hop, window=window).clamp(-CEILING, CEILING)
+        made_BN = torch.istft(made_BQL, n_fft, hop, window=window)
+        for _ in range(self.config.n_matches):
+            made_BN = matched(made_BN, mel, self.config)
+        return made_BN.clamp(-CEILING, CEILING)
 
     def _filters(self, mel: Tensor, source_BQL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gains of pulses and noise, and what the phase of the pulses is turned by, radians, [B, Q, L] each.
@@ -106,20 +109,6 @@ class FilterHift(MelToWave):
         drawn = drawn_BSL.split(self.n_frequencies, dim=1)
         pulse_BQL, noise_BQL = ((gain_BQL + spread_BQL).clamp(max=MAX_LOG_GAIN).exp() for gain_BQL in drawn[:2])
         return pulse_BQL, noise_BQL, drawn[2]
-
-
-@cache
-@torch.inference_mode(mode=False)  # else what is first asked for while answering could not be trained with
-def spread(config: HiftConfig) -> Tensor:
-    """What takes a log-mel to the bins of the STFT: linear between the filters' peaks, flat beyond them. [Q, M]."""
-    centre_M = mel_centres_hz(MelConfig(sample_rate_hz=config.sample_rate_hz, n_mels=config.n_mels)).float()
-    bin_Q = torch.linspace(0, config.sample_rate_hz / 2, config.n_fft // 2 + 1)
-    upper_Q = torch.searchsorted(centre_M, bin_Q).clamp(1, config.n_mels - 1)
-    below_Q, above_Q = centre_M[upper_Q - 1], centre_M[upper_Q]
-    share_Q = ((bin_Q - below_Q) / (above_Q - below_Q)).clamp(0, 1)
-    rows_QM = torch.zeros(len(bin_Q), config.n_mels)
-    rows_QM.scatter_(1, upper_Q[:, None] - 1, 1 - share_Q[:, None])
-    return rows_QM.scatter_(1, upper_Q[:, None], share_Q[:, None])
 
 
 def build_hift(config: HiftConfig) -> MelToWave:

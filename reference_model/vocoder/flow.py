@@ -27,9 +27,6 @@ from aqaa_eval.reference_model.vocoder.length_regulator import (
 )
 from aqaa_eval.reference_model.vocoder.unet import N_NORM_GROUPS, Estimator
 
-GUIDANCE = 0.7  # velocity = (1 + GUIDANCE) conditional - GUIDANCE unconditional
-N_STEPS = 10
-
 
 def count_frames(n_codes: int, config: FlowConfig) -> int:
     """Mel frames of `n_codes` codes: their duration in frames, rounded down.
@@ -65,7 +62,7 @@ def euler_steps(n_steps: int) -> list[EulerStep]:
     [(0.0, 0.2929), (0.2929, 0.7071)]
     """
     if n_steps < 1:
-        raise ValueError(f"n_timesteps ({n_steps}) must be at least 1; the published model uses {N_STEPS}")
+        raise ValueError(f"n_timesteps ({n_steps}) must be at least 1; the published model uses 10")
     edges = 1 - torch.cos(torch.linspace(0, 1, n_steps + 1, device="cpu") * 0.5 * math.pi)
     now = edges[0]
     steps = []
@@ -82,6 +79,7 @@ class FlowMatching(nn.Module):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         self.estimator = Estimator(config)
+        self.guidance = config.guidance
 
     def solve(self, mu_BMF: Tensor, spks_BM: Tensor, cond_BMF: Tensor, z_BMF: Tensor, n_steps: int) -> Tensor:
         """Carry noise to mel with Euler steps and classifier-free guidance.
@@ -111,7 +109,7 @@ class FlowMatching(nn.Module):
             input_BCF[n_batch:, :n_mels] = x_BMF
             velocity = self.estimator.velocity(input_BCF, None, time_E[None])
             conditional, unconditional = velocity.chunk(2)
-            x_BMF = x_BMF + step.size * ((1 + GUIDANCE) * conditional - GUIDANCE * unconditional)
+            x_BMF = x_BMF + step.size * ((1 + self.guidance) * conditional - self.guidance * unconditional)
         return x_BMF
 
 
@@ -158,7 +156,7 @@ class Flow(nn.Module):
         velocity_BMF: Tensor = self.decoder.estimator(x, mask, mu, t, spks, cond)
         return velocity_BMF
 
-    def solve(self, mu: Tensor, spks: Tensor, cond: Tensor, z: Tensor, n_timesteps: int = N_STEPS) -> Tensor:
+    def solve(self, mu: Tensor, spks: Tensor, cond: Tensor, z: Tensor, n_timesteps: int) -> Tensor:
         """Solve the ODE, see `FlowMatching.solve`."""
         return self.decoder.solve(mu, spks, cond, z, n_timesteps)
 
@@ -184,13 +182,13 @@ class Flow(nn.Module):
         mu_BFM: Tensor = self.length_regulator(torch.cat([prompt_BFM, answer_BFM], dim=1))
         return mu_BFM
 
-    def speak(self, query: FlowQuery, z_BMF: Tensor, n_steps: int = N_STEPS) -> Tensor:
+    def speak(self, query: FlowQuery, z_BMF: Tensor, n_steps: int | None = None) -> Tensor:
         """The answer's log-mel, without the prompt's.
 
         Args:
             query: codes and voice.
             z_BMF: standard normal noise for prompt and answer frames, [B, M, Q + F].
-            n_steps: Euler steps.
+            n_steps: Euler steps; None for the model's.
 
         Returns:
             [B, M, F].
@@ -212,7 +210,9 @@ class Flow(nn.Module):
         cond_BMF = torch.zeros_like(mu_BMF)
         cond_BMF[:, :, :n_prompt] = query.prompt_feat.transpose(1, 2)
         noise_BMF = self.config.temperature * z_BMF
-        mel_BMF = self.solve(mu_BMF, self.spk_embed_affine_layer(speaker_BV), cond_BMF, noise_BMF, n_steps)
+        speaker_BM = self.spk_embed_affine_layer(speaker_BV)
+        n_steps = self.config.n_steps if n_steps is None else n_steps
+        mel_BMF = self.solve(mu_BMF, speaker_BM, cond_BMF, noise_BMF, n_steps)
         return mel_BMF[:, :, n_prompt:]
 
     @torch.inference_mode()
@@ -223,7 +223,7 @@ class Flow(nn.Module):
         prompt_feat: Tensor,
         embedding: Tensor,
         z: Tensor,
-        n_timesteps: int = N_STEPS,
+        n_timesteps: int | None = None,
     ) -> Tensor:
         """`speak` a whole utterance, with upstream's arguments."""
         query = FlowQuery(token=token, prompt_token=prompt_token, prompt_feat=prompt_feat, embedding=embedding)
@@ -237,6 +237,10 @@ def _check_config(config: FlowConfig) -> None:
         raise ValueError(f"channels {config.channels} must be multiples of {N_NORM_GROUPS}, the groups of GroupNorm")
     if not config.temperature >= 0:
         raise ValueError(f"temperature ({config.temperature}) must be 0 or more; 1 is the noise of training")
+    if config.n_steps < 1:
+        raise ValueError(f"n_steps ({config.n_steps}) must be at least 1; the published model's are 10")
+    if not 0 <= config.guidance < math.inf:
+        raise ValueError(f"guidance ({config.guidance}) must be 0 (none) or more; the published model's is 0.7")
     if not config.input_frame_rate_hz > 0:
         raise ValueError(f"input_frame_rate_hz ({config.input_frame_rate_hz}) must be above 0: codes per second")
 

@@ -101,9 +101,19 @@ def log_mel(wave_N: Tensor, config: MelConfig | None = None) -> Tensor:
         )
     if not bool(torch.isfinite(wave_N).all()):
         raise ValueError("wave holds NaN or infinite samples; every sample must be finite")
-    padded_1N = functional.pad(wave_N.float()[None], (margin, margin), mode="reflect")
-    window = torch.hann_window(config.n_fft, device=wave_N.device)
-    spectrum_1KF = torch.stft(padded_1N, config.n_fft, config.hop, window=window, center=False, return_complex=True)
-    magnitude_KF = (spectrum_1KF[0].real.square() + spectrum_1KF[0].imag.square() + 1e-9).sqrt()
-    mel_MF = mel_filters(config).to(magnitude_KF) @ magnitude_KF
-    return mel_MF.clamp(min=config.floor).log().T
+    return log_mels(wave_N.float()[None], config)[0].T
+
+
+def log_mels(wave_BN: Tensor, config: MelConfig) -> Tensor:
+    """Log-mel of waves of one length, as `log_mel` gives it of one, but mel bins first: [B, N] to [B, M, F].
+
+    >>> log_mels(torch.zeros(3, 2560), MelConfig()).shape
+    torch.Size([3, 80, 10])
+    """
+    margin = (config.n_fft - config.hop) // 2
+    padded_BN = functional.pad(wave_BN, (margin, margin), mode="reflect")
+    window = torch.hann_window(config.n_fft, dtype=wave_BN.dtype, device=wave_BN.device)
+    spectrum_BKF = torch.stft(padded_BN, config.n_fft, config.hop, window=window, center=False, return_complex=True)
+    magnitude_BKF = (spectrum_BKF.real.square() + spectrum_BKF.imag.square() + 1e-9).sqrt()
+    mel_BMF = mel_filters(config).to(magnitude_BKF) @ magnitude_BKF
+    return mel_BMF.clamp(min=config.floor).log()

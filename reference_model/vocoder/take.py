@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aqaa_eval.reference_model.config import FlowConfig
-from aqaa_eval.reference_model.vocoder.flow import N_STEPS, Flow, FlowQuery, count_frames
+from aqaa_eval.reference_model.vocoder.flow import Flow, FlowQuery, count_frames
 from aqaa_eval.reference_model.vocoder.hift import MelToWave
 from aqaa_eval.reference_model.vocoder.length_regulator import FrameGrid
 from aqaa_eval.reference_model.vocoder.mel_stream import MelStream, StreamPlan, Window
@@ -45,12 +45,12 @@ class SynthesisConfig:
     """How codes are turned into sound.
 
     Attributes:
-        n_steps: ODE steps of the flow.
+        n_steps: ODE steps of the flow; None for the model's.
         plan: windows of a stream.
         max_whole_codes: longest answer made in one pass (2,500 codes last 60 s); longer ones go by windows.
     """
 
-    n_steps: int = N_STEPS
+    n_steps: int | None = None
     plan: StreamPlan = field(default_factory=StreamPlan)
     max_whole_codes: int = 2500
 

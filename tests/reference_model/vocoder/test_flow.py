@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +96,29 @@ def test_a_cool_flow_starts_from_less_noise(
 
 
 @torch.no_grad()
+def test_a_model_may_have_its_own_number_of_steps(
+    flow: Flow, flow_config: FlowConfig, upstream: Any, query: FlowQuery
+) -> None:
+    quick = Flow(replace(flow_config, n_steps=3)).eval()
+    quick.load_state_dict(flow.state_dict())
+    torch.testing.assert_close(quick.speak(query, upstream.inputs["z"]), flow.speak(query, upstream.inputs["z"], 3))
+
+
+@torch.no_grad()
+def test_guidance_carries_on_from_what_is_said_without_the_codes(
+    flow: Flow, flow_config: FlowConfig, upstream: Any, query: FlowQuery
+) -> None:
+    def spoken(guidance: float) -> torch.Tensor:
+        guided = Flow(replace(flow_config, guidance=guidance)).eval()
+        guided.load_state_dict(flow.state_dict())
+        return guided.speak(query, upstream.inputs["z"], 1)
+
+    unguided, published = spoken(0.0), flow.speak(query, upstream.inputs["z"], 1)
+    assert not torch.allclose(unguided, published, atol=1e-2)
+    torch.testing.assert_close(spoken(2.1), unguided + 3 * (published - unguided), atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("n_frames", [1, 2, 7, 8])
 def test_odd_and_even_lengths_come_back_from_the_unet_as_they_went_in(flow: Flow, n_frames: int) -> None:
     mu = torch.randn(1, 80, n_frames)
@@ -176,6 +200,8 @@ def test_noise_of_the_wrong_length_is_refused(flow: Flow, query: FlowQuery) -> N
         ({"channels": (30, 32)}, "channels"),
         ({"input_frame_rate_hz": 0.0}, "above 0"),
         ({"temperature": -0.1}, r"temperature \(-0.1\) must be 0 or more"),
+        ({"n_steps": 0}, r"n_steps \(0\) must be at least 1"),
+        ({"guidance": math.nan}, r"guidance \(nan\) must be 0 \(none\) or more"),
     ],
 )
 def test_an_impossible_size_is_refused(flow_config: FlowConfig, change: dict[str, Any], message: str) -> None:
