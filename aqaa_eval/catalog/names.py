@@ -42,7 +42,7 @@ class Entry:
     layout_settings: str = ""
 
 
-BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "006cf78d148515a6e7dbab9364531abf3cba40d6ebbac65bdc61698255989b09"}
+BUNDLED_WEIGHTS: Mapping[str, str] = {"tiny": "1f7624fa81ed513bbcdf497071d11409662d64c7501e9da111f4e736e83d4404"}
 """Weights of the reference model that come with the package: SHA-256 of their `model.safetensors`."""
 
 MODELS: Mapping[str, Entry] = {
