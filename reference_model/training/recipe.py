@@ -120,7 +120,7 @@ def tiny_recipe() -> Recipe:
                 n_steps=1500, learning_rate=2e-3, n_warmup=50, final_share=0.3, optimizer="muon"
             ),
             "semantic": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
-            "hift": TrainingPlan(n_steps=9000, learning_rate=1e-3, n_warmup=50, final_share=0.05),
+            "hift": TrainingPlan(n_steps=5000, learning_rate=1e-3, n_warmup=50, final_share=0.05),
             "pitch": TrainingPlan(n_steps=5000, learning_rate=2e-3, n_warmup=100, final_share=0.01),
             "flow": TrainingPlan(n_steps=9000, learning_rate=1e-3, n_warmup=100, final_share=0.03),
             "pretrain": TrainingPlan(
