@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from aqaa_eval.reference_model.training.domain.kinds import Manner
+from aqaa_eval.reference_model.training.domain.kinds import ANY_THROAT, Manner
 from aqaa_eval.reference_model.training.domain.pairs import TRAIN, DomainPair
 from aqaa_eval.reference_model.training.side_by_side import in_processes
 
@@ -158,7 +158,8 @@ def save_rows(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def _keep_digest(pairs: Sequence[DomainPair], path: Path) -> None:
-    digest = hashlib.sha256(repr(tuple(pairs)).encode()).hexdigest()
+    spoken = tuple(replace(pair, take_semitones=ANY_THROAT) for pair in pairs)  # further takes are not recorded
+    digest = hashlib.sha256(repr(spoken).encode()).hexdigest()
     if path.is_file() and path.read_text("utf-8") != digest:
         raise ValueError(f"{path.parent} holds recordings of other pairs: give another folder, or empty it")
     path.write_text(digest, "utf-8")

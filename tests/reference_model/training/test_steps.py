@@ -226,6 +226,11 @@ def test_recordings_of_other_pairs_are_refused(shop):
         speak_domain(shop.pairs[1:], HibariStudio(), shop.speech)
 
 
+def test_how_far_a_further_take_moves_its_pitch_is_no_matter_of_the_recordings(shop):
+    moved = [replace(pair, take_semitones=(0.0, 1.0)) for pair in shop.pairs]
+    speak_domain(moved, HibariStudio(), shop.speech)
+
+
 def test_the_codebooks_use_is_counted_apart(shop, merged):
     codes = make_codes(shop, steps.make_tokenizer(shop))
     uses = uses_of_codebooks(shop, codes)
