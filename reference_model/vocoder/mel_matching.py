@@ -27,7 +27,7 @@ def matched(wave_BN: Tensor, mel_BMF: Tensor, config: HiftConfig) -> Tensor:
     """The wave with a mel nearer to the one it should have, by one pass.
 
     Args:
-        wave_BN: N = F * 256; one of a single frame is too short to be measured, and stays as it is.
+        wave_BN: N = F * 256; one of up to two frames is too short to be measured, and stays as it is.
         mel_BMF: log-mel that it should have.
         config: with the STFT in which it is filtered.
 

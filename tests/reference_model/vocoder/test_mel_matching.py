@@ -42,9 +42,10 @@ def test_a_wave_that_has_its_mel_stays() -> None:
     torch.testing.assert_close(matched(coloured(), log_mels(coloured(), MelConfig()), CONFIG), coloured())
 
 
-def test_a_single_frame_is_too_short_to_be_measured_and_stays() -> None:
-    short = noise(3, n_frames=1)
-    torch.testing.assert_close(matched(short, torch.zeros(2, 80, 1), CONFIG), short)
+@pytest.mark.parametrize("n_frames", [1, 2])
+def test_one_frame_or_two_are_too_short_to_be_measured_and_stay(n_frames: int) -> None:
+    short = noise(3, n_frames)
+    torch.testing.assert_close(matched(short, torch.zeros(2, 80, n_frames), CONFIG), short)
 
 
 def test_silence_stays_finite_and_is_not_blown_up() -> None:
