@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -55,6 +56,8 @@ def mel_to_hz(mel: Tensor) -> Tensor:
     return torch.where(mel < LOG_ABOVE_MEL, mel * LINEAR_HZ_PER_MEL, logarithmic)
 
 
+@cache
+@torch.inference_mode(mode=False)  # else what is first asked for while answering could not be trained with
 def mel_filters(config: MelConfig) -> Tensor:
     """Triangular filters of unit area, fp32 [M, K]."""
     bin_hz_K = torch.linspace(0, config.sample_rate_hz / 2, config.n_fft // 2 + 1, dtype=torch.float64)

@@ -85,12 +85,18 @@ def test_a_batch_gives_what_each_row_gives_alone(flow: Flow, upstream: Any, quer
     torch.testing.assert_close(batch[1:], flow.speak(other, -z), atol=1e-5, rtol=1e-4)
 
 
+def same_but(flow: Flow, config: FlowConfig, **changes: Any) -> Flow:
+    """A flow of the same weights and other settings."""
+    made = Flow(replace(config, **changes)).eval()
+    made.load_state_dict(flow.state_dict())
+    return made
+
+
 @torch.no_grad()
 def test_a_cool_flow_starts_from_less_noise(
     flow: Flow, flow_config: FlowConfig, upstream: Any, query: FlowQuery
 ) -> None:
-    cool = Flow(replace(flow_config, temperature=0.25)).eval()
-    cool.load_state_dict(flow.state_dict())
+    cool = same_but(flow, flow_config, temperature=0.25)
     z = upstream.inputs["z"]
     torch.testing.assert_close(cool.speak(query, z), flow.speak(query, 0.25 * z))
 
@@ -99,8 +105,7 @@ def test_a_cool_flow_starts_from_less_noise(
 def test_a_model_may_have_its_own_number_of_steps(
     flow: Flow, flow_config: FlowConfig, upstream: Any, query: FlowQuery
 ) -> None:
-    quick = Flow(replace(flow_config, n_steps=3)).eval()
-    quick.load_state_dict(flow.state_dict())
+    quick = same_but(flow, flow_config, n_steps=3)
     torch.testing.assert_close(quick.speak(query, upstream.inputs["z"]), flow.speak(query, upstream.inputs["z"], 3))
 
 
@@ -109,9 +114,7 @@ def test_guidance_carries_on_from_what_is_said_without_the_codes(
     flow: Flow, flow_config: FlowConfig, upstream: Any, query: FlowQuery
 ) -> None:
     def spoken(guidance: float) -> torch.Tensor:
-        guided = Flow(replace(flow_config, guidance=guidance)).eval()
-        guided.load_state_dict(flow.state_dict())
-        return guided.speak(query, upstream.inputs["z"], 1)
+        return same_but(flow, flow_config, guidance=guidance).speak(query, upstream.inputs["z"], 1)
 
     unguided, published = spoken(0.0), flow.speak(query, upstream.inputs["z"], 1)
     assert not torch.allclose(unguided, published, atol=1e-2)
