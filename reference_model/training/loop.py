@@ -69,6 +69,11 @@ class TrainingPlan:
         if self.optimizer not in ("adamw", "muon"):
             raise ValueError(f"optimizer {self.optimizer!r} must be 'adamw' or 'muon'")
 
+    @property
+    def uses_bf16(self) -> bool:
+        """Whether products are computed in bf16 here."""
+        return self.precision == "bf16" or (self.precision == "auto" and computes_in_bf16())
+
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, from 0.
 
@@ -238,11 +243,7 @@ class _Run:
         return figures
 
     def _autocast(self) -> Any:
-        device = self._accelerator.device.type
-        precision = self._plan.precision
-        return torch.autocast(
-            device, torch.bfloat16, enabled=precision == "bf16" or (precision == "auto" and computes_in_bf16())
-        )
+        return torch.autocast(self._accelerator.device.type, torch.bfloat16, enabled=self._plan.uses_bf16)
 
     def _scale_gradients(self, factor: float) -> None:
         for parameter in self._model.parameters():
@@ -295,15 +296,16 @@ def _optimizers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimi
     ]
     if hidden:
         group = {"params": list(hidden.values()), "factor": FACTOR}
-        found.append(Muon([group], lr=plan.learning_rate, weight_decay=plan.weight_decay))
+        dtype = torch.bfloat16 if plan.uses_bf16 else torch.float32
+        found.append(Muon([group], lr=plan.learning_rate, weight_decay=plan.weight_decay, dtype=dtype))
     return found
 
 
 def computes_in_bf16() -> bool:
-    """Whether bf16 is quicker than fp32 here: on a GPU that has it, or a processor with matrix tiles (Intel AMX)."""
+    """Whether bf16 is quicker than fp32 here: on a GPU that has it, or a processor that multiplies it."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def has_checkpoint(folder: Path) -> bool:

@@ -1,8 +1,8 @@
 """Muon: momentum whose step is the nearest orthogonal matrix, for the matrices inside a network.
 
 Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); the step is scaled to the size
-of AdamW's, so that one learning rate serves both (arXiv 2502.16982, section 2.2). PyTorch's own computes in bf16, for
-which most CPUs have no instructions: there it takes longer than all the rest of a step. It needs whole matrices, so not
+of AdamW's, so that one learning rate serves both (arXiv 2502.16982, section 2.2). PyTorch's own always computes in
+bf16: on a CPU that cannot multiply it that takes longer than all the rest of a step. It needs whole matrices, so not
 under FSDP, which cuts them.
 """
 
@@ -39,10 +39,14 @@ class Muon(torch.optim.Optimizer):
         params: groups of matrices.
         lr: learning rate, in AdamW's measure.
         weight_decay: of the weights per step and learning rate.
+        dtype: in which steps are made orthogonal; bf16 is exact enough.
     """
 
-    def __init__(self, params: Iterable[Any], *, lr: float, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, params: Iterable[Any], *, lr: float, weight_decay: float = 0.0, dtype: torch.dtype = torch.float32
+    ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+        self._dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -60,7 +64,7 @@ class Muon(torch.optim.Optimizer):
                 wanted = parameter.grad.lerp(mean, MOMENTUM).flatten(1)  # a kernel is a matrix of its outputs
                 far = 0.2 * math.sqrt(max(wanted.shape))
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(orthogonal(wanted).view_as(parameter), alpha=-group["lr"] * far)
+                parameter.add_(orthogonal(wanted.to(self._dtype)).view_as(parameter), alpha=-group["lr"] * far)
         return loss
 
 

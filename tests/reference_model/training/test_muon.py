@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from aqaa_eval.reference_model.training import muon
 from aqaa_eval.reference_model.training.loop import Stage, StepLoss, TrainingPlan, train
-from aqaa_eval.reference_model.training.muon import Muon, is_hidden, orthogonal
+from aqaa_eval.reference_model.training.muon import Muon, is_hidden
 
 PLAN = TrainingPlan(n_steps=60, learning_rate=0.02, n_warmup=5, checkpoint_every=20, optimizer="muon")
 
@@ -51,10 +53,13 @@ def curve(folder: Path) -> list[float]:
     return [json.loads(row)["loss"] for row in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(24, 64), (64, 24), (32, 32)])
-def test_a_step_has_singular_values_near_one(shape: tuple[int, int]) -> None:
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    values = torch.linalg.svdvals(orthogonal(matrix))
+def test_a_step_has_singular_values_near_one(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    matrix = nn.Parameter(torch.zeros(shape))
+    matrix.grad = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    Muon([matrix], lr=1.0, dtype=dtype).step()
+    values = torch.linalg.svdvals(matrix.detach()) / (0.2 * max(shape) ** 0.5)
     assert 0.5 < values.min() <= values.max() < 1.3
 
 
@@ -87,6 +92,16 @@ def test_a_kernel_moves_as_the_matrix_of_its_outputs() -> None:
     for parameter in (kernel, flat):
         Muon([parameter], lr=0.1).step()
     assert torch.equal(kernel.flatten(1), flat)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("no", torch.float32), ("bf16", torch.bfloat16)])
+def test_its_steps_are_made_in_the_precision_of_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, dtype: torch.dtype
+) -> None:
+    seen = []
+    monkeypatch.setattr(muon, "orthogonal", lambda matrix: seen.append(matrix.dtype) or matrix)
+    train(stage(), replace(PLAN, n_steps=1, n_warmup=0, precision=precision), tmp_path)
+    assert set(seen) == {dtype}
 
 
 def test_it_learns_and_resumes_with_the_same_curve(tmp_path: Path) -> None:
