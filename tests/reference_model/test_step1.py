@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from aqaa_eval.reference_model import config as presets
+from aqaa_eval.reference_model.backbone.alibi import causal_bias, reversed_bias_row
+from aqaa_eval.reference_model.backbone.attention import attend, closed_between_samples, grouped_bias
 from aqaa_eval.reference_model.backbone.step1 import Step1ForCausalLM
 from aqaa_eval.reference_model.config import Step1Config
 
@@ -86,6 +88,23 @@ def test_bf16_stays_within_five_hundredths_of_the_logit_range(model: Step1ForCau
     assert coarse.dtype == torch.float32
     assert float((coarse - exact).abs().max()) < 0.05 * float(exact.abs().max())
     assert float((coarse - exact).abs().mean()) < 0.01 * float(exact.abs().max())
+
+
+def test_attention_in_autocast_gives_what_the_fused_kernel_gives() -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, 2, n, 8, generator=generator, requires_grad=True) for n in (18, 6, 6))
+    sample = torch.tensor([[1, 1, 1, 2, 2, 2], [1, 1, 1, 1, 1, 2]])
+    row = reversed_bias_row(6, 6, device=torch.device("cpu"), dtype=torch.float32)
+    bias = grouped_bias(causal_bias(row, n_queries=6, n_keys=6), 2, closed_between_samples(sample))
+    whole = attend(query, key, value, bias)
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = attend(query, key, value, bias)
+    assert halved.dtype == torch.bfloat16
+    assert torch.allclose(halved.float(), whole, atol=0.03)
+    wanted = torch.autograd.grad(whole.square().sum(), (query, key, value))
+    found = torch.autograd.grad(halved.float().square().sum(), (query, key, value))
+    for one, other in zip(found, wanted, strict=True):
+        assert (one - other).norm() < 0.02 * other.norm()
 
 
 def test_gradients_are_the_same_with_recomputation(model: Step1ForCausalLM, numbers: Any) -> None:
