@@ -6,6 +6,8 @@ The networks here are small, and two trainings with half of the cores each are f
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -80,4 +82,17 @@ def _do(work: Callable[..., object], given: tuple[Any, ...]) -> None:
 def _pool(n_jobs: int, n_threads: int) -> ProcessPoolExecutor:
     # Started anew, not forked: a fork in the middle of another thread's work can hang libraries.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(n_jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(n_threads,))
+    return ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_begin, initargs=(n_threads,))
+
+
+def _begin(n_threads: int) -> None:
+    torch.set_num_threads(n_threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Whoever was killed cannot end its children, and the next start would find them at work in its folder."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -46,3 +48,27 @@ def test_an_error_here_does_not_wait_for_the_work():
         raise ValueError("mine")
     assert time.monotonic() - begun < 300
     assert torch.get_num_threads() == threads
+
+
+SCRIPT = """
+import time
+from aqaa_eval.reference_model.training.side_by_side import beside
+
+def work():
+    print("begun", flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with beside(2, work):
+        time.sleep(600)
+"""
+
+
+def test_the_work_of_a_killed_process_ends_too(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    process.kill()
+    process.communicate(timeout=60)  # its output ends when the last process that could write to it has
