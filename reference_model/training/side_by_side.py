@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -56,8 +57,9 @@ def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Ca
         yield lambda: None
         return
     n_threads = torch.get_num_threads()
+    packed = pickle.dumps((work, given))  # now: the pool's own thread would do it while the block changes what is given
     with _pool(1, max(1, n_threads // n_jobs)) as pool:
-        found = pool.submit(_do, work, given)
+        found = pool.submit(_do, packed)
         torch.set_num_threads(max(1, n_threads // n_jobs))
 
         def wait() -> None:
@@ -75,7 +77,8 @@ def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Ca
             torch.set_num_threads(n_threads)
 
 
-def _do(work: Callable[..., object], given: tuple[Any, ...]) -> None:
+def _do(packed: bytes) -> None:
+    work, given = pickle.loads(packed)
     work(*given)  # what it returns stays there: it is on disk, too
 
 

@@ -31,6 +31,21 @@ def test_work_beside_is_done_when_it_is_waited_for_and_at_the_end(tmp_path):
     assert (tmp_path / "unasked").is_dir()
 
 
+class SlowToPickle:
+    def __reduce__(self):
+        time.sleep(0.5)
+        return str, ("there",)
+
+
+def test_the_block_may_change_what_the_work_was_given():
+    given = {"one": SlowToPickle(), "two": 2}
+    with beside(2, dict.__len__, given) as wait:
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            given[len(given)] = 0
+        wait()
+
+
 def test_with_one_job_nothing_is_begun(tmp_path):
     with beside(1, os.mkdir, tmp_path / "made") as wait:
         wait()
