@@ -120,14 +120,14 @@ def tiny_recipe() -> Recipe:
                 n_steps=1500, learning_rate=2e-3, n_warmup=50, final_share=0.3, optimizer="muon"
             ),
             "semantic": TrainingPlan(n_steps=2500, learning_rate=1e-3, n_warmup=10, final_share=0.05, optimizer="muon"),
-            "hift": TrainingPlan(n_steps=5000, learning_rate=1e-3, n_warmup=50, final_share=0.05),
-            "pitch": TrainingPlan(n_steps=5000, learning_rate=2e-3, n_warmup=100, final_share=0.01),
-            "flow": TrainingPlan(n_steps=9000, learning_rate=1e-3, n_warmup=100, final_share=0.03),
+            "hift": TrainingPlan(n_steps=3000, learning_rate=1e-3, n_warmup=50, final_share=0.05),
+            "pitch": TrainingPlan(n_steps=3000, learning_rate=2e-3, n_warmup=100, final_share=0.01),
+            "flow": TrainingPlan(n_steps=6000, learning_rate=1e-3, n_warmup=100, final_share=0.03),
             "pretrain": TrainingPlan(
-                n_steps=1000, learning_rate=2e-3, n_warmup=100, final_share=0.6, optimizer="muon", precision="auto"
+                n_steps=600, learning_rate=2e-3, n_warmup=100, final_share=0.75, optimizer="muon", precision="auto"
             ),
             "sft1": TrainingPlan(
-                n_steps=9600, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon", precision="auto"
+                n_steps=6000, learning_rate=1.2e-3, n_warmup=20, final_share=0.03, optimizer="muon", precision="auto"
             ),
             "codebooks": TrainingPlan(n_steps=400, learning_rate=2e-3, n_warmup=50, optimizer="muon", precision="auto"),
             "sft2": TrainingPlan(n_steps=250, learning_rate=3e-4, n_warmup=10),
