@@ -78,7 +78,7 @@ class Recipe:
 
 
 def tiny_recipe() -> Recipe:
-    """A model of the shipped sizes from nothing, in under three hours on two cores; the shipped one was trained further."""
+    """A model of the shipped sizes from nothing: three hours on two cores. The shipped one was trained further."""
     small = tiny()
     config = replace(
         small,
