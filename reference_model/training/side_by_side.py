@@ -5,9 +5,9 @@ The networks here are small, and two trainings with half of the cores each are f
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
-import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -48,7 +48,7 @@ def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Ca
     Args:
         n_jobs: jobs that share torch's threads; 1 or 2.
         work: is pickled, as is what it is given.
-        given: to the work.
+        given: to the work, as it is now: the block may change it.
 
     Yields:
         what waits for the work, and raises what it raised.
@@ -57,9 +57,9 @@ def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Ca
         yield lambda: None
         return
     n_threads = torch.get_num_threads()
-    packed = pickle.dumps((work, given))  # now: the pool's own thread would do it while the block changes what is given
+    as_it_is = copy.deepcopy(given)  # the pool's own thread pickles it, later, while the block changes what is given
     with _pool(1, max(1, n_threads // n_jobs)) as pool:
-        found = pool.submit(_do, packed)
+        found = pool.submit(_do, work, *as_it_is)
         torch.set_num_threads(max(1, n_threads // n_jobs))
 
         def wait() -> None:
@@ -77,8 +77,7 @@ def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Ca
             torch.set_num_threads(n_threads)
 
 
-def _do(packed: bytes) -> None:
-    work, given = pickle.loads(packed)
+def _do(work: Callable[..., object], *given: Any) -> None:
     work(*given)  # what it returns stays there: it is on disk, too
 
 
