@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from aqaa_eval.cli.training_progress import TrainingProgress
 
 if TYPE_CHECKING:
     from aqaa_eval.reference_model.training.loop import TrainingPlan
@@ -65,25 +67,27 @@ def train_all(
     from aqaa_eval.reference_model.training import steps
     from aqaa_eval.reference_model.training.coding import make_codes
     from aqaa_eval.reference_model.training.shipping import ship
-    from aqaa_eval.reference_model.training.side_by_side import beside
+    from aqaa_eval.reference_model.training.side_by_side import beside, tell
 
-    shop = _workshop(preset, out, start, keep_tokenizer)
-    tokenizer = steps.make_tokenizer(shop, n_jobs=jobs)
-    codes = make_codes(shop, tokenizer, n_jobs=jobs)
-    with beside(jobs, steps.make_vocoder, shop, codes) as wait:
+    with _workshop(preset, out, start, keep_tokenizer) as shop:
+        tokenizer = steps.make_tokenizer(shop, n_jobs=jobs)
+        codes = make_codes(shop, tokenizer, n_jobs=jobs)
+        with beside(jobs, steps.make_vocoder, replace(shop, watch=tell), codes, hear=shop.watch) as wait:
 
-        def vocoder() -> Vocoder:
-            wait()
-            return steps.make_vocoder(shop, codes)
+            def vocoder() -> Vocoder:
+                wait()
+                return steps.make_vocoder(shop, codes)
 
-        merged = steps.make_models(shop, codes, tokenizer, vocoder, OwnWordsJudge())
+            merged = steps.make_models(shop, codes, tokenizer, vocoder, OwnWordsJudge())
     print(ship(merged, shop.folder / "shipped"))
 
 
 @app.command()
 def speak(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
     """Only the recordings: the tiny domain, asked in many voices and answered in one."""
-    print(_workshop(preset, out, is_speech_only=True).speech)
+    with _workshop(preset, out, is_speech_only=True) as shop:
+        pass
+    print(shop.speech)
 
 
 @app.command()
@@ -92,8 +96,8 @@ def tokenizer(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start =
     from aqaa_eval.reference_model.training import steps
     from aqaa_eval.reference_model.training.coding import make_codes, uses_of_codebooks
 
-    shop = _workshop(preset, out, start)
-    codes = make_codes(shop, steps.make_tokenizer(shop))
+    with _workshop(preset, out, start) as shop:
+        codes = make_codes(shop, steps.make_tokenizer(shop))
     for name, use in uses_of_codebooks(shop, codes).items():
         print(f"{name}: {use.n_used} of {use.n_codes} codes used, perplexity {use.perplexity:.0f}")
 
@@ -109,8 +113,8 @@ def vocoder(
     from aqaa_eval.reference_model.training import steps
     from aqaa_eval.reference_model.training.coding import make_codes
 
-    shop = _workshop(preset, out, start, keep_tokenizer)
-    steps.make_vocoder(shop, make_codes(shop, steps.make_tokenizer(shop)))
+    with _workshop(preset, out, start, keep_tokenizer) as shop:
+        steps.make_vocoder(shop, make_codes(shop, steps.make_tokenizer(shop)))
     print(shop.folder)
 
 
@@ -129,10 +133,10 @@ def codebooks(
     from aqaa_eval.reference_model.training.coding import make_codes
     from aqaa_eval.reference_model.training.decoders import make_stream_models
 
-    shop = _workshop(preset, out, start, keep_tokenizer)
-    tokenizer = steps.make_tokenizer(shop)
-    codes = make_codes(shop, tokenizer)
-    make_stream_models(shop, codes, tokenizer, steps.make_vocoder(shop, codes))
+    with _workshop(preset, out, start, keep_tokenizer) as shop:
+        tokenizer = steps.make_tokenizer(shop)
+        codes = make_codes(shop, tokenizer)
+        make_stream_models(shop, codes, tokenizer, steps.make_vocoder(shop, codes))
     print(shop.folder / "codebooks")
 
 
@@ -164,7 +168,9 @@ def sft(
         plan = _plan(steps, rate, precision, seed)
         shape = BatchShape(length=length, batch_size=batch)
         job = OwnData(model=model, source=data, out=out, plan=plan, layout=layout, shape=shape)
-        print(fine_tune(job, watch=_Told().of("sft", steps)))
+        with TrainingProgress() as progress:
+            made = fine_tune(job, watch=progress.of("sft", steps))
+    print(made)
 
 
 @app.command()
@@ -193,7 +199,9 @@ def dpo(
         plan = _plan(steps, rate, precision, seed)
         shape = BatchShape(length=length, batch_size=batch)
         job = OwnData(model=model, source=data, out=out, plan=plan, layout=layout, shape=shape)
-        print(prefer(job, Preference(beta=beta, mask_audio=not plain), watch=_Told().of("dpo", steps)))
+        with TrainingProgress() as progress:
+            made = prefer(job, Preference(beta=beta, mask_audio=not plain), watch=progress.of("dpo", steps))
+    print(made)
 
 
 @app.command()
@@ -225,8 +233,10 @@ def items(
     """
     from aqaa_eval.cli.training_items import write_items
 
-    told = _Told()
-    for folder in write_items(out, per_suite=per_suite, seed=seed, watch=lambda done, n: told("items", done, n, {})):
+    with TrainingProgress() as progress:
+        told = _without_figures(progress, "items")
+        folders = write_items(out, per_suite=per_suite, seed=seed, watch=told)
+    for folder in folders:
         print(folder)
 
 
@@ -248,10 +258,11 @@ def _clear_errors(verb: str) -> Iterator[None]:
         raise UsageError(f"train {verb}: {error}") from error
 
 
+@contextmanager
 def _workshop(
     preset: str, out: Path, start: str | None = None, keep_tokenizer: bool = False, *, is_speech_only: bool = False
-) -> Workshop:
-    """The folder with its recordings made."""
+) -> Iterator[Workshop]:
+    """The folder with its recordings made; what is made there from now on is shown."""
     from aqaa_eval.cli.training_studio import OfflineStudio, domain_pairs
     from aqaa_eval.core.errors import UsageError
     from aqaa_eval.reference_model.checkpoint import load_model
@@ -262,23 +273,24 @@ def _workshop(
     if preset not in RECIPES:
         raise UsageError(f"--preset {preset}: there is no such recipe; use one of {', '.join(RECIPES)}")
     recipe = RECIPES[preset]()
-    told = _Told()
     with _clear_errors(f"--start {start}"):
         begun = load_model(start) if start else None
     pairs = domain_pairs(recipe)
-    with _clear_errors("--keep-tokenizer"):
-        shop = Workshop(recipe=recipe, folder=out, pairs=pairs, watch=told, start=begun, keeps_tokenizer=keep_tokenizer)
-    if not is_speech_only:
-        _hold_beginning(out, {"preset": preset, "start": start, "keep_tokenizer": keep_tokenizer})
-    with _clear_errors("speak"):
-        speak_domain(
-            pairs,
-            OfflineStudio(),
-            shop.speech,
-            n_workers=os.cpu_count() or 1,
-            watch=lambda done, n: told("speech", done, n, {}),
-        )
-    return shop
+    with TrainingProgress() as progress:
+        with _clear_errors("--keep-tokenizer"):
+            shop = Workshop(
+                recipe=recipe, folder=out, pairs=pairs, watch=progress, start=begun, keeps_tokenizer=keep_tokenizer
+            )
+        if not is_speech_only:
+            _hold_beginning(out, {"preset": preset, "start": start, "keep_tokenizer": keep_tokenizer})
+        with _clear_errors("speak"):
+            told, n_workers = _without_figures(progress, "speech"), os.cpu_count() or 1
+            speak_domain(pairs, OfflineStudio(), shop.speech, n_workers=n_workers, watch=told)
+        yield shop
+
+
+def _without_figures(progress: TrainingProgress, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(stage, done, total, {})
 
 
 def _hold_beginning(out: Path, given: dict[str, str | bool | None]) -> None:
@@ -297,22 +309,3 @@ def _hold_beginning(out: Path, given: dict[str, str | bool | None]) -> None:
         options = {f"--{name.replace('_', '-')}": value for name, value in begun.items() if value}
         told = " ".join(option if value is True else f"{option} {value}" for option, value in options.items())
         raise UsageError(f"{out} was begun with {told}: give the same, or another folder by --out")
-
-
-class _Told:
-    """A line at every hundredth of a stage."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, int] = {}
-
-    def __call__(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
-        share = 100 * done // max(1, total)
-        if self._last.get(stage) == share:
-            return
-        self._last[stage] = share
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name not in ("rate", "count"))
-        print(f"{stage} {share:3d} % ({done} of {total}) {shown}", file=sys.stderr, flush=True)
-
-    def of(self, stage: str, total: int) -> Callable[[int, Mapping[str, float]], None]:
-        """The same for one stage."""
-        return lambda step, figures: self(stage, step, total, figures)

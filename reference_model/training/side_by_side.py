@@ -6,18 +6,23 @@ The networks here are small, and two trainings with half of the cores each are f
 from __future__ import annotations
 
 import copy
+import json
 import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 import torch
 
 Part = TypeVar("Part")
 Done = TypeVar("Done")
+
+_parent: Connection | None = None  # in a process that works beside another: leads to that one
+_PATIENCE_S = 0.5
 
 
 def in_processes(
@@ -38,8 +43,16 @@ def in_processes(
         yield from pool.map(work, range(len(parts)), parts)
 
 
+def tell(*news: Any) -> None:
+    """In work that is done beside something else: what `hear` of `beside` is called with there."""
+    if _parent is not None:
+        _parent.send_bytes(json.dumps(news).encode())
+
+
 @contextmanager
-def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Callable[[], None]]:
+def beside(
+    n_jobs: int, work: Callable[..., object], *given: Any, hear: Callable[..., None] | None = None
+) -> Iterator[Callable[[], None]]:
     """Do some work in another process while the block runs; it is done at the latest when the block ends.
 
     With one job nothing is begun. That suits work that leaves its result on disk, where whoever needs it finds it made,
@@ -49,6 +62,7 @@ def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Ca
         n_jobs: jobs that share torch's threads; 1 or 2.
         work: is pickled, as is what it is given.
         given: to the work, as it is now: the block may change it.
+        hear: is called, in a thread of its own, with all that the work has to `tell`, which must go into JSON.
 
     Yields:
         what waits for the work, and raises what it raised.
@@ -58,7 +72,7 @@ def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Ca
         return
     n_threads = torch.get_num_threads()
     as_it_is = copy.deepcopy(given)  # the pool's own thread pickles it, later, while the block changes what is given
-    with _pool(1, max(1, n_threads // n_jobs)) as pool:
+    with _heard(hear or _ignore) as parent, _pool(1, max(1, n_threads // n_jobs), parent) as pool:
         found = pool.submit(_do, work, *as_it_is)
         torch.set_num_threads(max(1, n_threads // n_jobs))
 
@@ -77,17 +91,45 @@ def beside(n_jobs: int, work: Callable[..., object], *given: Any) -> Iterator[Ca
             torch.set_num_threads(n_threads)
 
 
+@contextmanager
+def _heard(hear: Callable[..., None]) -> Iterator[Connection]:
+    """Where a child may write what it has to tell."""
+    ours, childs = multiprocessing.Pipe(duplex=False)
+    is_over = threading.Event()
+
+    def listen() -> None:
+        while not is_over.is_set() or ours.poll():
+            if ours.poll(_PATIENCE_S):
+                hear(*json.loads(ours.recv_bytes()))
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield childs
+    finally:
+        is_over.set()
+        listener.join()
+        ours.close()
+        childs.close()
+
+
+def _ignore(*news: Any) -> None:
+    """Hear nothing."""
+
+
 def _do(work: Callable[..., object], *given: Any) -> None:
     work(*given)  # what it returns stays there: it is on disk, too
 
 
-def _pool(n_jobs: int, n_threads: int) -> ProcessPoolExecutor:
+def _pool(n_jobs: int, n_threads: int, parent: Connection | None = None) -> ProcessPoolExecutor:
     # Started anew, not forked: a fork in the middle of another thread's work can hang libraries.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_begin, initargs=(n_threads,))
+    return ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_begin, initargs=(n_threads, parent))
 
 
-def _begin(n_threads: int) -> None:
+def _begin(n_threads: int, parent: Connection | None) -> None:
+    global _parent
+    _parent = parent
     torch.set_num_threads(n_threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from aqaa_eval.reference_model.training.merging import merge_checkpoints
 from aqaa_eval.reference_model.training.pitch_training import PitchBatch, PitchTask, pitch_batches, pitch_rows
 from aqaa_eval.reference_model.training.preferences import Rank, answered_twice
 from aqaa_eval.reference_model.training.rows import PreferenceRow, TrainingRow
-from aqaa_eval.reference_model.training.side_by_side import beside
+from aqaa_eval.reference_model.training.side_by_side import beside, tell
 from aqaa_eval.reference_model.training.speech_rows import PhonemeTable, SpeechBatch, SpeechRow, speech_batches
 from aqaa_eval.reference_model.training.speech_store import (
     ANSWER,
@@ -80,7 +81,7 @@ def make_tokenizer(shop: Workshop, *, n_jobs: int = 1) -> DualTokenizer:
         tokenizer = DualTokenizer.blank(shop.recipe.config)
         tokenizer.load_state_dict(load_file(made), assign=True)
         return tokenizer.eval()
-    with beside(n_jobs, _semantic, shop):
+    with beside(n_jobs, _semantic, replace(shop, watch=tell), hear=shop.watch):
         cmvn, linguistic, codebook = _linguistic(shop)
     tokenizer = DualTokenizer(linguistic=linguistic, semantic=_semantic(shop), cmvn=cmvn, codebook=codebook)
     tokenizer.half().float()

@@ -11,7 +11,7 @@ import time
 import pytest
 import torch
 
-from aqaa_eval.reference_model.training.side_by_side import beside, in_processes
+from aqaa_eval.reference_model.training.side_by_side import beside, in_processes, tell
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -44,6 +44,22 @@ def test_the_block_may_change_what_the_work_was_given():
         while time.monotonic() < end:
             given[len(given)] = 0
         wait()
+
+
+def test_what_the_work_tells_is_heard_here_in_order():
+    heard = []
+    with beside(2, tell_thrice, "flow", hear=lambda *news: heard.append(news)) as wait:
+        wait()
+    assert heard == [("flow", number, {"loss": 0.5}) for number in (1, 2, 3)]
+
+
+def tell_thrice(stage):
+    for number in (1, 2, 3):
+        tell(stage, number, {"loss": 0.5})
+
+
+def test_nobody_hears_what_is_told_from_no_work():
+    tell("flow", 1, {})
 
 
 def test_with_one_job_nothing_is_begun(tmp_path):
