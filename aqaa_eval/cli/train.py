@@ -63,12 +63,13 @@ def train_all(
 
     The offline voices ask and answer, so it needs the extra `offline`. Stop it at any time and give it again.
     """
-    from aqaa_eval.cli.training_judge import OwnWordsJudge
+    from aqaa_eval.cli.training_judge import AnswerJudge
     from aqaa_eval.reference_model.training import steps
     from aqaa_eval.reference_model.training.coding import make_codes
     from aqaa_eval.reference_model.training.shipping import ship
     from aqaa_eval.reference_model.training.side_by_side import beside, tell
 
+    judge = AnswerJudge()  # now: what it needs and is not here should not be found out after an hour
     with _workshop(preset, out, start, keep_tokenizer) as shop:
         tokenizer = steps.make_tokenizer(shop, n_jobs=jobs)
         codes = make_codes(shop, tokenizer, n_jobs=jobs)
@@ -78,7 +79,7 @@ def train_all(
                 wait()
                 return steps.make_vocoder(shop, codes)
 
-            merged = steps.make_models(shop, codes, tokenizer, vocoder, OwnWordsJudge())
+            merged = steps.make_models(shop, codes, tokenizer, vocoder, judge)
     print(ship(merged, shop.folder / "shipped"))
 
 

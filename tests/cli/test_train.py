@@ -8,7 +8,7 @@ import pytest
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("--preset", "huge"), "--preset huge: there is no such recipe; use one of tiny, smoke"),
+        (("--preset", "huge"), "--preset huge: there is no such recipe; use one of tiny, further, smoke"),
         (("--start", "nowhere"), "train --start nowhere: nowhere/config.json is missing"),
         (("--keep-tokenizer",), "train --keep-tokenizer: a tokenizer can be kept only of a start: give one"),
     ],
