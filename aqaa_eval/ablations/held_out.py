@@ -23,7 +23,7 @@ class Item:
     Attributes:
         chosen: the right answer, coded.
         rejected: the answer to another question of the same kind, coded.
-        text: words of the right answer.
+        text: words of the right answer, as models are taught to say it.
         answer: its sound.
     """
 
@@ -58,21 +58,22 @@ class HeldOut:
     def _item(self, key: str) -> Item:
         pair = self._pairs[key]
         question = _recording(self._studio.ask(pair), "question")
-        right, wrong = (self._studio.answer(each.answer, each.manner) for each in (pair, self._other(pair)))
+        other = self._other(pair)
+        right, wrong = (self._studio.answer(each.said, each.manner) for each in (pair, other))
         examples = [
             SpokenExample(
                 key=key,
                 turns=(SpokenTurn(role="human", text=pair.question, recording=question),),
                 answer=(SpokenSegment(text=text, recording=_recording(take, "answer")),),
             )
-            for text, take in ((pair.answer, right), (self._other(pair).answer, wrong))
+            for text, take in ((pair.said, right), (other.said, wrong))
         ]
         try:
             chosen, rejected = code_examples(examples, self._tokenizer)
         except ValueError as error:
             raise ModelError(str(error)) from error
         sound = from_samples(right.samples, sample_rate_hz=right.sample_rate_hz, name="answer")
-        return Item(chosen=chosen, rejected=rejected, text=pair.answer, answer=sound)
+        return Item(chosen=chosen, rejected=rejected, text=pair.said, answer=sound)
 
     def _other(self, pair: DomainPair) -> DomainPair:
         """The next pair with another answer, of the same capability if there is one."""

@@ -18,7 +18,7 @@ from aqaa_eval.core.card import Card
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.ogg import encode_opus
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, DomainPair, draw, normal_form
-from aqaa_eval.reference_model.training.speech_store import Studio
+from aqaa_eval.reference_model.training.speech_store import Studio, Take
 from aqaa_eval.tasks.manifest import MANIFEST_NAME
 from aqaa_eval.tasks.speaking.studio import OPUS_LEVEL, measured
 from aqaa_eval.tasks.suite import BUNDLED, CARD_NAME, bundled_suite, load_suite
@@ -128,10 +128,14 @@ def _rows(root: Path, pairs: Sequence[DomainPair], studio: Studio) -> Iterable[d
         stale.unlink()
     for number, pair in enumerate(pairs):
         name = f"{pair.template}_{number:03d}"
-        take = studio.ask(pair)
-        encoded = encode_opus(from_samples(take.samples, sample_rate_hz=take.sample_rate_hz), level=OPUS_LEVEL)
+        encoded = clip(studio.ask(pair))
         (folder / f"{name}.ogg").write_bytes(encoded)
         yield {"id": name, "turns": [{"audio": f"audio/{name}.ogg"} | measured(encoded) | _told(pair)]}
+
+
+def clip(take: Take) -> bytes:
+    """A recording as a suite stores it: the same bytes for the same sound."""
+    return encode_opus(from_samples(take.samples, sample_rate_hz=take.sample_rate_hz), level=OPUS_LEVEL)
 
 
 def _told(pair: DomainPair) -> dict[str, object]:

@@ -5,12 +5,14 @@ AQTA rows have a spoken question and a text answer, AQTAA rows a spoken answer t
     {"key": "g1", "turns": [{"role": "human", "text": "Two plus two?", "audio": "q/g1.wav"}],
      "answer": [{"text": "Four.", "audio": "a/g1.wav"}]}
 
-`audio` is a path beside the file, or {"bytes": ..., "path": ...} as `datasets.Audio(decode=False)` gives it. A row that
-cannot be used is counted and named, and the run goes on; more than one in twenty stops it.
+`audio` is a path beside the file, or {"bytes": ..., "path": ...} as an `Audio` column of `datasets` stores it. The last
+turn is a question that is heard. A row that cannot be used is counted and named, and the run goes on; more than one in
+twenty stops it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -21,6 +23,7 @@ from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
 from aqaa_eval.reference_model.training.rows import CodedExample, CodedSegment, CodedTurn
 
 MAX_SKIPPED_SHARE = 0.05
+_PARTS = ("turns", "answer", "chosen", "rejected")
 
 
 class TrainingDataError(ValueError):
@@ -69,11 +72,22 @@ class Skipped:
 
     Attributes:
         n_seen: rows so far.
-        reasons: by key.
+        reasons: by key; a key that is there already gets a number behind it.
     """
 
     n_seen: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
+
+    def add(self, key: str, reason: object) -> None:
+        """Name a row that is not used.
+
+        >>> skipped = Skipped(n_seen=2)
+        >>> skipped.add("g1", "no text")
+        >>> skipped.add("g1", "no sound")
+        >>> skipped.reasons
+        {'g1': 'no text', 'g1 (2)': 'no sound'}
+        """
+        self.reasons[f"{key} ({len(self.reasons) + 1})" if key in self.reasons else key] = str(reason)
 
     def check(self) -> None:
         """Stop where too much is lost.
@@ -91,10 +105,15 @@ class Skipped:
             )
 
 
-def open_dataset(source: str, *, split: str = "train") -> Any:
+def open_dataset(source: str, skipped: Skipped, *, split: str = "train") -> Any:
     """A `datasets.Dataset` from a JSONL or parquet file, a folder that `save_to_disk` wrote, or the hub.
 
-    Sound stays encoded: decoding it by `datasets` would need torchcodec.
+    Sound stays encoded: decoding it by `datasets` would need torchcodec. `rows_of` gives the rows.
+
+    Args:
+        source: where the data are.
+        skipped: takes lines of a JSONL file that are no rows, which would cost `datasets` the whole file.
+        split: of a dataset with several.
 
     Raises:
         TrainingDataError: it cannot be read.
@@ -106,12 +125,47 @@ def open_dataset(source: str, *, split: str = "train") -> Any:
         if path.is_dir():
             found = datasets.load_from_disk(source)
             return found[split] if isinstance(found, datasets.DatasetDict) else found
-        if path.suffix in (".jsonl", ".json", ".parquet"):
-            kind = "parquet" if path.suffix == ".parquet" else "json"
-            return datasets.load_dataset(kind, data_files=source, split="train")
+        if path.suffix in (".jsonl", ".json"):
+            return datasets.Dataset.from_list(list(_lines(path, skipped)))
+        if path.suffix == ".parquet":
+            return datasets.load_dataset("parquet", data_files=source, split="train")
         return datasets.load_dataset(source, split=split)
     except Exception as error:  # datasets raises many kinds; all mean that there are no data
         raise TrainingDataError(f"{source} cannot be read as training data: {error}") from error
+
+
+def rows_of(dataset: Any) -> Iterator[Mapping[str, Any]]:
+    """The rows of a `datasets.Dataset` as they are stored: an `Audio` column gives bytes and path."""
+    for part in dataset.with_format("arrow").iter(batch_size=64):
+        yield from part.to_pylist()
+
+
+def _lines(path: Path, skipped: Skipped) -> Iterator[dict[str, Any]]:
+    """Rows of a JSONL file, all of one type, as a table needs them."""
+    for place, line in enumerate(path.read_text("utf-8").splitlines()):
+        if not line.strip():
+            continue
+        key = f"row {place}"
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"a row is an object with turns and answer, not {type(row).__name__}")
+            key = str(row.get("key") or key)
+            yield {"key": key, **{name: _plain(row[name], name) if name in row else None for name in _PARTS}}
+        except ValueError as error:
+            skipped.n_seen += 1
+            skipped.add(key, error)
+
+
+def _plain(values: object, name: str) -> list[dict[str, str]]:
+    parts = []
+    for value in _objects(values, name):
+        audio = value.get("audio") or ""
+        audio = audio.get("path") if isinstance(audio, Mapping) else audio
+        if not isinstance(audio, str):
+            raise _wrong_sound(audio)
+        parts.append({"role": str(value.get("role") or ""), "text": str(value.get("text") or ""), "audio": audio})
+    return parts
 
 
 def read_examples(rows: Iterable[Mapping[str, Any]], root: Path, skipped: Skipped) -> Iterator[SpokenExample]:
@@ -129,7 +183,7 @@ def read_examples(rows: Iterable[Mapping[str, Any]], root: Path, skipped: Skippe
             answer = _segments(row.get("answer"), root, "answer")
             yield SpokenExample(key=key, turns=_turns(row.get("turns"), root), answer=answer)
         except ValueError as error:
-            skipped.reasons[key] = str(error)
+            skipped.add(key, error)
 
 
 def read_preferences(rows: Iterable[Mapping[str, Any]], root: Path, skipped: Skipped) -> Iterator[SpokenPreference]:
@@ -140,38 +194,52 @@ def read_preferences(rows: Iterable[Mapping[str, Any]], root: Path, skipped: Ski
         try:
             chosen = _segments(row.get("chosen"), root, "chosen")
             rejected = _segments(row.get("rejected"), root, "rejected")
-            if row.get("chosen") == row.get("rejected"):
+            if [_heard_as(segment) for segment in chosen] == [_heard_as(segment) for segment in rejected]:
                 raise ValueError("chosen and rejected are the same: nothing is preferred")
             yield SpokenPreference(key=key, turns=_turns(row.get("turns"), root), chosen=chosen, rejected=rejected)
         except ValueError as error:
-            skipped.reasons[key] = str(error)
+            skipped.add(key, error)
+
+
+def _heard_as(segment: SpokenSegment) -> tuple[object, ...]:
+    """Words and sound, wherever the sound came from."""
+    recording = segment.recording
+    sound = None if recording is None else (recording.sample_rate_hz, recording.samples.tobytes())
+    return segment.text.strip(), sound
+
+
+def _objects(values: object, name: str) -> list[Mapping[str, Any]]:
+    """The parts of a row, which are many even where there is one."""
+    if not values:
+        raise ValueError(f"{name} is empty")
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise ValueError(f"{name} is {type(values).__name__}; give a list of objects with text and audio")
+    for value in values:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{name} holds {type(value).__name__}; give objects with text and audio")
+    return list(values)
 
 
 def _turns(values: object, root: Path) -> tuple[SpokenTurn, ...]:
-    if not isinstance(values, Sequence) or not values:
-        raise ValueError("there are no turns; the last must be a question")
     turns = tuple(
         SpokenTurn(
             role=str(value.get("role") or "human"),
             text=str(value.get("text") or ""),
             recording=_recording(value.get("audio"), root),
         )
-        for value in values
+        for value in _objects(values, "turns")
     )
-    for turn in turns:
-        if turn.recording is not None and not turn.text.strip():
-            raise ValueError("a recording stands without its text, which takes its place in later turns")
-        if turn.recording is None and not turn.text.strip():
-            raise ValueError("a turn has neither text nor sound")
+    if not all(turn.text.strip() for turn in turns):
+        raise ValueError("a turn stands without its text, which takes the place of its sound in later turns")
+    if turns[-1].recording is None:
+        raise ValueError("the last turn has text and no audio: a question is heard here")
     return turns
 
 
 def _segments(values: object, root: Path, name: str) -> tuple[SpokenSegment, ...]:
-    if not isinstance(values, Sequence) or not values:
-        raise ValueError(f"{name} is empty")
     segments = tuple(
         SpokenSegment(text=str(value.get("text") or ""), recording=_recording(value.get("audio"), root))
-        for value in values
+        for value in _objects(values, name)
     )
     if not all(segment.text.strip() for segment in segments):
         raise ValueError(f"{name} holds a segment without text")
@@ -180,31 +248,47 @@ def _segments(values: object, root: Path, name: str) -> tuple[SpokenSegment, ...
 
 def _recording(value: object, root: Path) -> Recording | None:
     """The sound behind a path or an encoded file; None where there is none."""
-    if value is None or value == "":
-        return None
     if isinstance(value, Mapping):
         if value.get("bytes"):
             return read_recording(value["bytes"])
         value = value.get("path")
+    if value is None or value == "":
+        return None
     if not isinstance(value, str):
-        raise ValueError(f"audio of type {type(value).__name__} is neither a path nor an encoded file")
+        raise _wrong_sound(value)
     place = PurePosixPath(value)
     if place.is_absolute() or ".." in place.parts:
         raise ValueError(f"{value!r} leaves the folder of the data; give a path below it")
     return read_recording(root.joinpath(*place.parts))
 
 
-SpeakAnswer = Callable[[str], Recording]
-"""Speaks a text: any TTS."""
+def _wrong_sound(value: object) -> ValueError:
+    return ValueError(f"audio of type {type(value).__name__} is neither a path nor an encoded file")
 
 
-def speak_answers(examples: Iterable[SpokenExample], speak: SpeakAnswer) -> Iterator[SpokenExample]:
-    """AQTAA from AQTA: segments that have only text get the sound of a TTS."""
+SpeakAnswer = Callable[[str], object]
+"""Speaks a text: any TTS whose sound `read_recording` reads, such as a path or (samples, rate)."""
+
+
+def speak_answers(examples: Iterable[SpokenExample], speak: SpeakAnswer, skipped: Skipped) -> Iterator[SpokenExample]:
+    """AQTAA from AQTA: segments that have only text get the sound of a TTS.
+
+    Args:
+        examples: may be AQTAA already.
+        speak: the TTS; an example that it raises on is skipped.
+        skipped: takes those.
+    """
     for example in examples:
-        answer = tuple(
-            segment if segment.recording is not None else replace(segment, recording=speak(segment.text))
-            for segment in example.answer
-        )
+        try:
+            answer = tuple(
+                segment
+                if segment.recording is not None
+                else replace(segment, recording=read_recording(speak(segment.text)))
+                for segment in example.answer
+            )
+        except Exception as error:  # whatever a TTS raises, it costs one example
+            skipped.add(example.key, f"its answer cannot be spoken: {type(error).__name__}: {error}")
+            continue
         yield replace(example, answer=answer)
 
 

@@ -111,13 +111,16 @@ class Stage(Generic[BatchT]):
         name: for logs.
         model: whose parameters that need a gradient are trained.
         loss: of the model on a batch.
-        epoch: batches of an epoch, the same every time it is asked for the same number.
+        epoch: batches of an epoch, the same every time it is asked for the same number. Those with a method `to` are
+            moved to the model's device.
+        on_cpu: stay on the processor where there is a GPU, as stages of a small model do, which make tensors there.
     """
 
     name: str
     model: nn.Module
     loss: Callable[[nn.Module, BatchT], StepLoss]
     epoch: Callable[[int], Iterator[BatchT]]
+    on_cpu: bool = False
 
 
 Watcher = Callable[[int, Mapping[str, float]], None]
@@ -161,15 +164,15 @@ class _Run:
 
         self.step = 0
         self._stage, self._plan, self._folder = stage, plan, folder
-        on_gpu = torch.cuda.is_available()
+        on_cpu = stage.on_cpu or not torch.cuda.is_available()
         # Autocast is ours: accelerate keeps one precision per process, and stages of one command may differ.
-        self._accelerator = Accelerator(mixed_precision="no", cpu=not on_gpu)
+        self._accelerator = Accelerator(mixed_precision="no", cpu=on_cpu)
         self.is_main = bool(self._accelerator.is_main_process)
         self._keep_plan()
         set_seed(plan.seed)
         stage.model.train()
         self._model, *self._optimizers = self._accelerator.prepare(stage.model, *_optimizers(stage.model, plan))
-        self._writer = _tensorboard(folder) if self.is_main else None
+        self._writer: Any = None
 
     def _keep_plan(self) -> None:
         path = self._folder / PLAN_NAME
@@ -191,6 +194,7 @@ class _Run:
             self._accelerator.load_state(str(found[-1]))
         if self.is_main:
             _cut_metrics(self._folder / METRICS_NAME, self.step)
+            self._writer = _tensorboard(self._folder, self.step)
 
     def batches(self) -> Iterator[Any]:
         """This process's batches from where the run stands, epoch after epoch."""
@@ -212,6 +216,8 @@ class _Run:
 
     def advance(self, batches: list[Any]) -> dict[str, float]:
         """One optimiser step over these batches; its figures."""
+        from accelerate.utils import send_to_device
+
         started_s = time.perf_counter()
         rate = self._plan.rate_at(self.step)
         for optimizer in self._optimizers:
@@ -221,11 +227,12 @@ class _Run:
         for place, batch in enumerate(batches):
             last = place == len(batches) - 1
             with _maybe(self._accelerator.no_sync(self._model), not last), self._autocast():
-                loss = self._stage.loss(self._model, batch)
+                loss = self._stage.loss(self._model, send_to_device(batch, self._accelerator.device))
                 # Summed over batches and averaged over processes by DDP; divided by the count below.
                 self._accelerator.backward(loss.total * self._accelerator.num_processes)
             total, count, shown = total + loss.total.item(), count + loss.count, dict(loss.shown or {})
-        sums = self._accelerator.reduce(torch.tensor([total, float(count)], dtype=torch.float64))
+        counted = torch.tensor([total, float(count)], dtype=torch.float64, device=self._accelerator.device)
+        sums = self._accelerator.reduce(counted)
         total, n = (float(value) for value in sums)
         self._scale_gradients(1 / max(1.0, n))
         norm = self._accelerator.clip_grad_norm_(self._model.parameters(), self._plan.clip_norm)
@@ -256,15 +263,15 @@ class _Run:
         row = {"step": self.step, **figures, "seconds": round(elapsed_s, 3)}
         with (self._folder / METRICS_NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        if self._writer is not None:
-            for name, value in figures.items():
-                self._writer.add_scalar(f"{self._stage.name}/{name}", value, self.step)
+        for name, value in figures.items():
+            self._writer.add_scalar(f"{self._stage.name}/{name}", value, self.step)
 
     def save(self) -> None:
         """Write a checkpoint, whole or not at all, and forget the oldest."""
         path = self._folder / f"step-{self.step:07d}"
         part = path.with_name(path.name + ".part")
         if self.is_main:
+            self._writer.flush()
             shutil.rmtree(part, ignore_errors=True)
         self._accelerator.wait_for_everyone()
         self._accelerator.save_state(str(part))
@@ -277,7 +284,7 @@ class _Run:
     def finish(self) -> None:
         """Leave the model ready for use."""
         self._accelerator.wait_for_everyone()
-        if self._writer is not None:
+        if self.is_main:
             self._writer.close()
         self._stage.model.eval()
 
@@ -339,10 +346,23 @@ def _maybe(context: Any, is_wanted: bool) -> Any:
     return context if is_wanted else nullcontext()
 
 
-def _tensorboard(folder: Path) -> Any:
-    """A writer where TensorBoard is installed; the JSON lines are written in any case."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))
+def _tensorboard(folder: Path, step: int) -> Any:
+    """A writer of TensorBoard's files; what an earlier one wrote of later steps is not shown."""
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1, filename_suffix=f".from-{step:07d}")
+
+
+def whole_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The weights of a model whose parameters may lie in parts on many processes, as FSDP leaves them.
+
+    All processes must call it together. Those beside the main one get nothing where the parameters are in parts.
+
+    Returns:
+        whole tensors on the processor, by name.
+    """
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    found: dict[str, Any] = get_model_state_dict(model, options=options)
+    return found

@@ -37,7 +37,7 @@ class TokenLoss:
 
 
 class ResponseLoss(nn.Module):
-    """Cross-entropy on the tokens of the answer only (SFT 1 and 2).
+    """Cross-entropy on the tokens of the answer only: SFT 1 and 2 of Step-Audio-AQAA (arXiv 2506.08967).
 
     The head is read at the learnt positions only: with a question four times as long as its answer that is a fifth of
     its work.

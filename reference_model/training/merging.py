@@ -27,7 +27,7 @@ def merge_checkpoints(folders: Sequence[Path], out: Path, *, weights: Sequence[f
     """Write the weighted mean of checkpoints of one shape.
 
     Shards, index and every other file are those of the first folder. Tensors that are not floating point must be equal
-    in all.
+    in all. Where it fails, nothing is left in `out`.
 
     Args:
         folders: checkpoints, each `model.safetensors` or shards with an index.
@@ -36,7 +36,7 @@ def merge_checkpoints(folders: Sequence[Path], out: Path, *, weights: Sequence[f
 
     Raises:
         WeightsError: another number of weights than folders, keys, shapes or types that differ, a vocabulary that
-            differs, or numbers that are not finite; every fault is listed.
+            differs (every such fault is listed), or the first tensor with numbers that are not finite.
     """
     shares = _shares(weights, len(folders))
     if out.resolve() in [folder.resolve() for folder in folders]:
@@ -44,8 +44,17 @@ def merge_checkpoints(folders: Sequence[Path], out: Path, *, weights: Sequence[f
     stored = [read_index(folder) for folder in folders]
     raise_faults(_differences(folders, stored), source="the checkpoints to be merged")
     out.mkdir(parents=True, exist_ok=True)
-    for name in sorted({tensor.path.name for tensor in stored[0].values()}):
-        _merge_shard(name, stored, shares, out)
+    names = sorted({tensor.path.name for tensor in stored[0].values()})
+    parts = {name: out / f"{name}.part" for name in names}
+    try:
+        for name, part in parts.items():
+            save_file(_merged(name, folders, stored, shares), part, metadata={"format": "pt"})
+    except BaseException:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+        raise
+    for name, part in parts.items():
+        part.replace(out / name)
     _copy_rest(folders[0], out)
 
 
@@ -80,20 +89,23 @@ def _vocabulary(folder: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 
 
-def _merge_shard(name: str, stored: Sequence[dict[str, StoredTensor]], shares: Sequence[float], out: Path) -> None:
+def _merged(
+    name: str, folders: Sequence[Path], stored: Sequence[dict[str, StoredTensor]], shares: Sequence[float]
+) -> dict[str, Tensor]:
+    """The tensors of one shard."""
     keys = sorted(key for key, tensor in stored[0].items() if tensor.path.name == name)
-    merged: dict[str, Tensor] = {}
     with ExitStack() as stack:
         files = {
             path: stack.enter_context(safe_open(path, "pt"))
             for path in sorted({tensors[key].path for tensors in stored for key in keys})
         }
-        for key in keys:
-            merged[key] = _mean([files[tensors[key].path].get_tensor(key) for tensors in stored], shares, key)
-    save_file(merged, out / name, metadata={"format": "pt"})
+        return {
+            key: _mean([files[tensors[key].path].get_tensor(key) for tensors in stored], shares, key, folders)
+            for key in keys
+        }
 
 
-def _mean(tensors: Sequence[Tensor], shares: Sequence[float], key: str) -> Tensor:
+def _mean(tensors: Sequence[Tensor], shares: Sequence[float], key: str, folders: Sequence[Path]) -> Tensor:
     first = tensors[0]
     if not first.is_floating_point():
         if not all(torch.equal(first, other) for other in tensors[1:]):
@@ -101,11 +113,10 @@ def _mean(tensors: Sequence[Tensor], shares: Sequence[float], key: str) -> Tenso
         return first
     # In fp32 at the least: three bf16 numbers averaged in bf16 lose a bit of what the stages learnt.
     total = torch.zeros(first.shape, dtype=torch.promote_types(first.dtype, torch.float32))
-    for tensor, share in zip(tensors, shares, strict=True):
-        if share:
-            total.add_(tensor.to(total.dtype), alpha=share)
-    if not bool(torch.isfinite(total).all()):
-        raise WeightsError(f"{key} holds NaN or infinite numbers in one of the checkpoints: that stage diverged")
+    for tensor, share, folder in zip(tensors, shares, folders, strict=True):
+        if not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"{key} holds NaN or infinite numbers in {folder}: that stage diverged")
+        total.add_(tensor.to(total.dtype), alpha=share)
     return total.to(first.dtype)
 
 

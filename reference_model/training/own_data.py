@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aqaa_eval.reference_model.checkpoint import load_model, save_model
-from aqaa_eval.reference_model.layout import Layout, parse_layout
+from aqaa_eval.reference_model.layout import parse_layout
 from aqaa_eval.reference_model.model import StepAudioAQAA
 from aqaa_eval.reference_model.tokenizer.errors import AudioInputError
 from aqaa_eval.reference_model.training.data import (
     Skipped,
+    SpeakAnswer,
     SpokenExample,
     SpokenPreference,
+    SpokenSegment,
     TrainingDataError,
     code_examples,
     open_dataset,
     read_examples,
     read_preferences,
+    rows_of,
+    speak_answers,
 )
-from aqaa_eval.reference_model.training.loop import Stage, TrainingPlan, Watcher, train
+from aqaa_eval.reference_model.training.loop import Stage, TrainingPlan, Watcher, train, whole_weights
 from aqaa_eval.reference_model.training.rows import CodedExample, PreferenceRow, TrainingRow, write_row
 from aqaa_eval.reference_model.training.stages import BatchShape, dpo_stage, masked_for_dpo, sft_stage
 
 SKIPPED_NAME = "skipped.json"
 _CODED_AT_ONCE = 32
 ItemT = TypeVar("ItemT")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,8 @@ class OwnData:
         plan: how.
         layout: of the answers.
         shape: of the batches.
+        speak: makes AQTAA of AQTA: speaks answers that have no sound; None leaves them text.
+        recompute: keep no activations of the decoder's layers, and compute them twice (gradient checkpointing).
     """
 
     model: Path
@@ -51,6 +59,8 @@ class OwnData:
     plan: TrainingPlan
     layout: str = "interleave_10_15"
     shape: BatchShape = field(default_factory=lambda: BatchShape(length=2048, batch_size=4))
+    speak: SpeakAnswer | None = None
+    recompute: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +88,10 @@ def fine_tune(job: OwnData, *, watch: Watcher | None = None) -> Path:
     """
     model = load_model(job.model)
     skipped = Skipped()
-    examples = read_examples(open_dataset(job.source), _root(job.source), skipped)
-    coded = _coded(examples, model, skipped)
-    rows = [row for example in coded for row in _rows(example, job, model, skipped)]
+    examples = read_examples(rows_of(open_dataset(job.source, skipped)), _root(job.source), skipped)
+    if job.speak:
+        examples = speak_answers(examples, job.speak, skipped)
+    rows = list(_rows(_coded(examples, model, skipped), job, model, skipped))
     _tell_skipped(job, skipped, n_left=len(rows))
     stage = sft_stage("sft", model.backbone, rows, job.shape, seed=job.plan.seed)
     return _trained(stage, job, model, watch)
@@ -90,8 +101,8 @@ def prefer(job: OwnData, how: Preference, *, watch: Watcher | None = None) -> Pa
     """Preference optimisation from the model as it is; see `fine_tune`."""
     model = load_model(job.model)
     skipped = Skipped()
-    pairs = read_preferences(open_dataset(job.source), _root(job.source), skipped)
-    rows = [row for pair in pairs for row in _preference_rows(pair, job, model, skipped)]
+    pairs = read_preferences(rows_of(open_dataset(job.source, skipped)), _root(job.source), skipped)
+    rows = list(_preference_rows(pairs, job, model, skipped, mask_audio=how.mask_audio))
     _tell_skipped(job, skipped, n_left=len(rows))
     masked = masked_for_dpo(rows, model.vocabulary, mask_audio=how.mask_audio)
     stage = dpo_stage("dpo", model.backbone, masked, beta=how.beta, batch_size=job.shape.batch_size, seed=job.plan.seed)
@@ -111,16 +122,10 @@ def _coded(examples: Iterable[SpokenExample], model: StepAudioAQAA, skipped: Ski
         except AudioInputError:
             # One recording that the tokenizer refuses must not cost its neighbours.
             for example in part:
-                yield from _coded_alone([example], model, skipped)
-
-
-def _coded_alone(examples: list[SpokenExample], model: StepAudioAQAA, skipped: Skipped) -> list[CodedExample]:
-    """Examples that stand or fall together; none of them if a recording cannot be coded."""
-    try:
-        return code_examples(examples, model.tokenizer)
-    except AudioInputError as error:
-        skipped.reasons[examples[0].key] = str(error)
-        return []
+                try:
+                    yield from code_examples([example], model.tokenizer)
+                except AudioInputError as error:
+                    skipped.add(example.key, error)
 
 
 def _batches(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
@@ -129,29 +134,40 @@ def _batches(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
         yield part
 
 
-def _rows(example: CodedExample, job: OwnData, model: StepAudioAQAA, skipped: Skipped) -> list[TrainingRow]:
-    try:
-        row = _row(example, parse_layout(job.layout), model)
-    except ValueError as error:
-        skipped.reasons[example.key] = str(error)
-        return []
+def _rows(
+    examples: Iterable[CodedExample], job: OwnData, model: StepAudioAQAA, skipped: Skipped
+) -> Iterator[TrainingRow]:
+    for example in examples:
+        try:
+            yield _row(example, job, model)
+        except ValueError as error:
+            skipped.add(example.key, error)
+
+
+def _row(example: CodedExample, job: OwnData, model: StepAudioAQAA) -> TrainingRow:
+    layout = parse_layout(job.layout)
+    row = write_row(example, layout, vocabulary=model.vocabulary, convention=model.config.prompt_convention)
     if len(row) > job.shape.length:
-        skipped.reasons[example.key] = f"{len(row)} tokens, a block has {job.shape.length}"
-        return []
-    return [row]
-
-
-def _row(example: CodedExample, layout: Layout, model: StepAudioAQAA) -> TrainingRow:
-    return write_row(example, layout, vocabulary=model.vocabulary, convention=model.config.prompt_convention)
+        raise ValueError(f"{len(row)} tokens, a block has {job.shape.length}")
+    return row
 
 
 def _preference_rows(
-    pair: SpokenPreference, job: OwnData, model: StepAudioAQAA, skipped: Skipped
-) -> list[PreferenceRow]:
-    sides = [SpokenExample(key=pair.key, turns=pair.turns, answer=answer) for answer in (pair.chosen, pair.rejected)]
-    coded = _coded_alone(sides, model, skipped)
-    found = [row for example in coded for row in _rows(example, job, model, skipped)]
-    return [PreferenceRow(chosen=found[0], rejected=found[1])] if len(found) == len(sides) else []
+    pairs: Iterable[SpokenPreference], job: OwnData, model: StepAudioAQAA, skipped: Skipped, *, mask_audio: bool
+) -> Iterator[PreferenceRow]:
+    for pair in pairs:
+        sides = [SpokenExample(key=pair.key, turns=pair.turns, answer=side) for side in (pair.chosen, pair.rejected)]
+        try:
+            if mask_audio and _words(pair.chosen) == _words(pair.rejected):
+                raise ValueError("both answers have the same words, and masked DPO learns from words: use plain DPO")
+            chosen, rejected = (_row(example, job, model) for example in code_examples(sides, model.tokenizer))
+            yield PreferenceRow(chosen=chosen, rejected=rejected)
+        except ValueError as error:
+            skipped.add(pair.key, error)
+
+
+def _words(answer: Sequence[SpokenSegment]) -> str:
+    return " ".join(" ".join(segment.text for segment in answer).split())
 
 
 def _tell_skipped(job: OwnData, skipped: Skipped, *, n_left: int) -> None:
@@ -159,12 +175,19 @@ def _tell_skipped(job: OwnData, skipped: Skipped, *, n_left: int) -> None:
     text = json.dumps({"rows": skipped.n_seen, "skipped": skipped.reasons}, indent=1, ensure_ascii=False)
     (job.out / SKIPPED_NAME).write_text(text + "\n", "utf-8")
     skipped.check()
+    if skipped.reasons:
+        _log.warning("%d of %d rows are skipped: %s", len(skipped.reasons), skipped.n_seen, job.out / SKIPPED_NAME)
     if not n_left:
         raise TrainingDataError(f"{job.source}: no row is left to train on; see {job.out / SKIPPED_NAME}")
 
 
 def _trained(stage: Stage[Any], job: OwnData, model: StepAudioAQAA, watch: Watcher | None) -> Path:
+    model.backbone.model.gradient_checkpointing = job.recompute
     is_main = train(stage, job.plan, job.out / "training", watch=watch)
+    weights = whole_weights(stage.model)  # all processes together, if each has a part
     if is_main:
-        save_model(model, job.out / "model")
+        whole = load_model(job.model)
+        prefix = "decoder."
+        whole.backbone.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in weights.items()})
+        save_model(whole, job.out / "model")
     return job.out / "model"

@@ -176,4 +176,5 @@ def smoke_recipe() -> Recipe:
     )
 
 
-RECIPES = {"tiny": tiny_recipe, "further": further_recipe, "smoke": smoke_recipe}
+FURTHER = "further"
+RECIPES = {"tiny": tiny_recipe, FURTHER: further_recipe, "smoke": smoke_recipe}

@@ -101,6 +101,10 @@ class PairBatch:
     rows: PackedBatch
     reference_S2: Tensor
 
+    def to(self, device: torch.device | str) -> PairBatch:
+        """The same on a device."""
+        return PairBatch(rows=self.rows.to(device), reference_S2=self.reference_S2.to(device))
+
 
 def masked_for_dpo(pairs: Sequence[PreferenceRow], vocabulary: Vocabulary, *, mask_audio: bool) -> list[PreferenceRow]:
     """The pairs with the loss mask that DPO shall sum over.

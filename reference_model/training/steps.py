@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ from aqaa_eval.reference_model.vocabulary import Vocabulary
 from aqaa_eval.reference_model.vocoder.hift import MelToWave
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
+MERGED = "merged"
 _CMVN_TAKES = 400
 _MEAN_TAKES = 400
 _CODEBOOK_TAKES = 1000
@@ -223,10 +225,24 @@ def _voice_rows(shop: Workshop, codes: Codes, kind: str) -> list[VoiceRow]:
     ]
 
 
+class Until(StrEnum):
+    """The stage after which the decoder's training ends."""
+
+    SFT = "sft"
+    DPO = "dpo"
+    MERGE = "merge"
+
+
 def make_models(
-    shop: Workshop, codes: Codes, tokenizer: DualTokenizer, vocoder: Callable[[], Vocoder], rank: Rank
+    shop: Workshop,
+    codes: Codes,
+    tokenizer: DualTokenizer,
+    vocoder: Callable[[], Vocoder],
+    rank: Rank,
+    *,
+    until: Until = Until.MERGE,
 ) -> Path:
-    """Train the decoder through all stages, and write a model of each.
+    """Train the decoder through its stages, and write a model of each.
 
     Args:
         shop: where.
@@ -234,9 +250,10 @@ def make_models(
         tokenizer: of every model.
         vocoder: gives that of every model; asked for once the first stage is through, which needs none.
         rank: who says which of two answers is better.
+        until: the last stage.
 
     Returns:
-        the folder of the merged model.
+        the folder of the models.
     """
     recipe = shop.recipe
     vocabulary = Vocabulary.tiny()
@@ -249,17 +266,20 @@ def make_models(
     decoder.learn("sft1", backbone, lessons.stage_1())
     decoder.save("sft1", backbone)
     first = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
-    pairs = make_preferences(shop, decoder.model(backbone), lessons, rank)
     decoder.learn("sft2", backbone, lessons.stage_2())
     decoder.save("sft2", backbone)
-    for name, mask_audio in (("dpo", True), ("dpo_plain", False)):
+    if until is not Until.SFT:
         backbone.load_state_dict(first)
-        decoder.prefer(name, backbone, masked_for_dpo(pairs, vocabulary, mask_audio=mask_audio))
-        decoder.save(name, backbone)
-    merged = shop.models / "merged"
-    folders = [shop.models / name for name in ("sft1", "sft2", "dpo")]
-    merge_checkpoints(folders, merged, weights=recipe.merge_weights)
-    return merged
+        pairs = make_preferences(shop, decoder.model(backbone), lessons, rank)
+        for name, mask_audio in (("dpo", True), ("dpo_plain", False)):
+            backbone.separate_projections()  # answering has joined them
+            backbone.load_state_dict(first)
+            decoder.prefer(name, backbone, masked_for_dpo(pairs, vocabulary, mask_audio=mask_audio))
+            decoder.save(name, backbone)
+    if until is Until.MERGE:
+        folders = [shop.models / name for name in ("sft1", "sft2", "dpo")]
+        merge_checkpoints(folders, shop.models / MERGED, weights=recipe.merge_weights)
+    return shop.models
 
 
 def make_preferences(shop: Workshop, model: StepAudioAQAA, lessons: Lessons, rank: Rank) -> list[PreferenceRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ class Workshop:
     def run_stage(self, stage: Stage[Any], plan_name: str) -> None:
         """Train a stage in the folder of its name."""
         plan = self.recipe.plans[plan_name]
+        stage = replace(stage, on_cpu=True)  # the parts of a small model pass from stage to stage
         train(stage, plan, self.stage_folder(stage.name), watch=self._watcher(stage.name, plan))
 
     def stage_folder(self, name: str) -> Path:

@@ -1,8 +1,22 @@
-"""`aqaa-eval train` told wrongly: one line with the value and the way out, before anything is made."""
+"""`aqaa-eval train` on rows of one's own and by recipe; told wrongly, one line with the value and the way out."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pytest
+import soundfile
+import torch
+
+from aqaa_eval.reference_model import load
+from aqaa_eval.reference_model.checkpoint import save_model
+from aqaa_eval.reference_model.config import tiny
+from aqaa_eval.reference_model.model import random_model
+
+WEIGHT = "model.layers.0.mlp.down_proj.weight"
+ALL = ("sft1", "sft2", "dpo", "dpo_plain", "merged")
 
 
 @pytest.mark.parametrize(
@@ -29,3 +43,104 @@ def test_a_folder_goes_on_only_as_it_was_begun(cli, tmp_path):
         assert done.code == 2
         assert f"{folder} was begun with --preset smoke --start tiny --keep-tokenizer: give the same" in done.err
     assert [path.name for path in folder.iterdir()] == ["begun.json"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    save_model(random_model(tiny(), seed=0), folder)
+    return folder
+
+
+def rows(folder: Path, *, spoken: bool = True) -> Path:
+    """Three questions with right and wrong answers, one of them broken in the middle of twenty good ones more."""
+    times = np.arange(6_400) / 16_000
+    values = []
+    for place in range(23):
+        name = f"q{place}.wav"
+        soundfile.write(folder / name, 0.3 * np.sin(2 * np.pi * (150 + place) * times), 16_000)
+        said = {"text": f"You get {place}."} | ({"audio": name} if spoken else {})
+        wrong = {"text": "You get ten."} | ({"audio": name} if spoken else {})
+        asked = {"role": "human", "text": "How much?", "audio": name}
+        values.append({"key": f"r{place}", "turns": [asked], "answer": [said], "chosen": [said], "rejected": [wrong]})
+    lines = [json.dumps(row) for row in values]
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join([*lines[:7], "{not json", *lines[7:]]) + "\n")
+    return path
+
+
+QUICK = ("--steps", 1, "--length", 512, "--batch", 2)
+
+
+def test_stages_on_own_rows_and_their_merge_make_models_that_load(cli, tmp_path, model):
+    data = rows(tmp_path)
+    made = []
+    for verb, *options in (("sft", "--checkpointing", "--accumulate", 2), ("dpo", "--plain"), ("dpo",)):
+        out = tmp_path / f"{verb}{len(made)}"
+        done = cli("train", verb, "--model", model, "--data", data, "--out", out, *QUICK, *options)
+        assert done.code == 0, done.err
+        assert done.out == f"{out / 'model'}\n"
+        assert json.loads((out / "skipped.json").read_text())["rows"] == 24
+        assert list(json.loads((out / "skipped.json").read_text())["skipped"]) == ["row 7"]
+        assert "100 % (1 of 1)" in done.err
+        made.append(out / "model")
+    merged = tmp_path / "merged"
+    done = cli("train", "merge", *made, "--weights", "5,5,1", "--out", merged)
+    assert (done.code, done.out) == (0, f"{merged}\n")
+    weights = [load(str(folder)).backbone.state_dict()[WEIGHT] for folder in (*made, merged)]
+    torch.testing.assert_close(weights[3], (5 * weights[0] + 5 * weights[1] + weights[2]) / 11)
+
+
+@pytest.mark.parametrize("voice", ["hibari", f"{__name__}:buzz"])
+def test_answers_without_sound_are_spoken_by_the_voice_that_is_given(cli, tmp_path, model, voice):
+    data = rows(tmp_path, spoken=False)
+    taught = {}
+    for name, options in (("text", ()), ("spoken", ("--voice", voice))):
+        out = tmp_path / name
+        done = cli("train", "sft", "--model", model, "--data", data, "--out", out, *QUICK, *options)
+        assert done.code == 0, done.err
+        [step] = (out / "training" / "metrics.jsonl").read_text().splitlines()
+        taught[name] = json.loads(step)["count"]
+    assert taught["spoken"] > 2 * taught["text"]  # the codes of the sound are learnt, too
+
+
+def buzz(text: str) -> tuple[np.ndarray, int]:
+    """A voice of one's own."""
+    times = np.arange(800 * len(text)) / 16_000
+    return np.sin(2 * np.pi * 200 * times), 16_000
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("sft", "--data", "rows.jsonl", "--out", "x"), "train sft: --model is missing; give it, or --preset tiny"),
+        (("dpo", "--model", "m", "--out", "x"), "train dpo: --data is missing"),
+        (("sft", "--preset", "smoke", "--model", "m"), "train sft --preset smoke follows a recipe: give it alone"),
+        (("merge", "a", "b"), "train merge: --out is missing"),
+        (("all", "--preset", "further"), "--preset further takes trained weights further: give them by --start"),
+    ],
+)
+def test_what_a_stage_lacks_is_named(cli, given, message):
+    done = cli("train", *given)
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_a_voice_that_is_none_is_named(cli, tmp_path, model):
+    for voice in ("nobody", "no_such_module:speak"):
+        out = ("--out", tmp_path / "x")
+        done = cli("train", "sft", "--model", model, "--data", rows(tmp_path), *out, "--voice", voice)
+        assert done.code == 2
+        assert f"--voice {voice}: no such voice" in done.err
+
+
+@pytest.mark.slow
+def test_a_recipe_ends_at_the_stage_that_is_asked_for_and_goes_on_from_there(cli, tmp_path):
+    for verb, models in (("sft", {"sft1", "sft2"}), ("dpo", {"sft1", "sft2", "dpo", "dpo_plain"}), ("merge", {*ALL})):
+        done = cli("train", verb, "--preset", "smoke", "--out", tmp_path / "work")
+        assert done.code == 0, done.err
+        assert {path.name for path in (tmp_path / "work" / "models").iterdir()} == models
+    before = (tmp_path / "work" / "stages" / "sft1" / "metrics.jsonl").read_bytes()
+    assert cli("train", "all", "--preset", "smoke", "--out", tmp_path / "work").code == 0
+    assert (tmp_path / "work" / "stages" / "sft1" / "metrics.jsonl").read_bytes() == before
+    assert (tmp_path / "work" / "shipped" / "config.json").is_file()

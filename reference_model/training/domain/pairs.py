@@ -1,7 +1,9 @@
-"""Draws question-answer pairs of the tiny domain, with voices, and splits them so that held-out ones are new.
+"""Draws question-answer pairs of the tiny domain, with voices, and splits them so that held-out questions are new.
 
-Held out are the last wordings of every template, some voices wholly, and a share of the cases: a held-out pair is asked
-in words, or by a voice, or about a thing that training never heard together with the template.
+Held out are the last wordings of every kind of question, and some voices wholly: a held-out pair is asked in words and
+by a voice that training never heard. The kinds, and what is asked about (the numbers of a sum, the word to spell), are
+in both: who has learnt a case and hears a new wording of it can answer. So held-out items tell whether a model hears and
+understands, not whether it can add what it never added.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +18,7 @@ from aqaa_eval.reference_model.training.data import (
     open_dataset,
     read_examples,
     read_preferences,
+    rows_of,
     speak_answers,
 )
 
@@ -46,7 +48,7 @@ def write(folder: Path, rows: list[dict]) -> Path:
 def test_rows_of_a_jsonl_file_become_codes(tmp_path):
     path = write(tmp_path, [row(tmp_path, f"r{place}") for place in range(3)])
     skipped = Skipped()
-    examples = list(read_examples(open_dataset(str(path)), tmp_path, skipped))
+    examples = list(read_examples(rows_of(open_dataset(str(path), skipped)), tmp_path, skipped))
     skipped.check()
     coded = code_examples(examples, DualTokenizer.random(tiny(), seed=0))
     assert [example.key for example in coded] == ["r0", "r1", "r2"]
@@ -64,9 +66,26 @@ def test_a_text_answer_is_spoken_by_the_function_that_is_given(tmp_path):
         said.append(text)
         return Recording(samples=buzz(1.0), sample_rate_hz=16_000)
 
-    [voiced] = speak_answers([example], speak)
+    skipped = Skipped()
+    [voiced] = speak_answers([example], speak, skipped)
     assert said == ["Four."]
     assert voiced.answer[0].recording is not None
+    assert next(speak_answers([voiced], speak, skipped)).answer == voiced.answer
+    assert said == ["Four."]  # what has its sound keeps it
+
+
+def test_an_answer_that_the_voice_cannot_speak_is_skipped(tmp_path):
+    rows = [row(tmp_path, key, answer=[{"text": key}]) for key in ("good", "bad")]
+    skipped = Skipped()
+
+    def speak(text: str) -> Recording:
+        if text == "bad":
+            raise RuntimeError("no such phoneme")
+        return Recording(samples=buzz(1.0), sample_rate_hz=16_000)
+
+    voiced = list(speak_answers(read_examples(rows, tmp_path, skipped), speak, skipped))
+    assert [example.key for example in voiced] == ["good"]
+    assert skipped.reasons == {"bad": "its answer cannot be spoken: RuntimeError: no such phoneme"}
 
 
 def test_encoded_sound_of_a_dataset_is_read_from_its_bytes(tmp_path):
@@ -82,8 +101,12 @@ BROKEN = {
     "missing file": ({"answer": [{"text": "Four.", "audio": "nowhere.wav"}]}, "there is no such file"),
     "empty answer": ({"answer": []}, "answer is empty"),
     "answer without text": ({"answer": [{"text": " "}]}, "without text"),
-    "no turns": ({"turns": []}, "no turns"),
-    "text without sound": ({"turns": [{"role": "human", "text": ""}]}, "neither text nor sound"),
+    "no turns": ({"turns": []}, "turns is empty"),
+    "a turn without text": ({"turns": [{"role": "human", "text": ""}]}, "a turn stands without its text"),
+    "text without sound": ({"turns": [{"role": "human", "text": "Two plus two?"}]}, "text and no audio"),
+    "an answer that is a text": ({"answer": "Four."}, "answer is str; give a list of objects"),
+    "an answer of nothing": ({"answer": [None]}, "answer holds NoneType; give objects"),
+    "turns of texts": ({"turns": ["hi"]}, "turns holds str; give objects"),
     "a path outside": ({"answer": [{"text": "Four.", "audio": "../secret.wav"}]}, "leaves the folder"),
     "an absolute path": ({"answer": [{"text": "Four.", "audio": "/etc/passwd"}]}, "leaves the folder"),
     "audio of another type": ({"answer": [{"text": "Four.", "audio": 7}]}, "neither a path"),
@@ -100,6 +123,73 @@ def test_a_row_that_cannot_be_used_is_named_and_the_rest_goes_on(tmp_path, name)
     assert list(skipped.reasons) == ["r7"]
     assert reason in skipped.reasons["r7"]
     skipped.check()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_same_row_in_a_file_costs_no_other(tmp_path, name):
+    changes, reason = BROKEN[name]
+    rows = [row(tmp_path, f"r{place}") for place in range(30)]
+    rows[7] |= changes
+    skipped = Skipped()
+    dataset = open_dataset(str(write(tmp_path, rows)), skipped)
+    assert len(list(read_examples(rows_of(dataset), tmp_path, skipped))) == 29
+    assert skipped.n_seen == 30
+    assert list(skipped.reasons) == ["r7"]
+    assert reason in skipped.reasons["r7"]
+
+
+def test_a_line_that_is_no_json_is_named_by_its_place(tmp_path):
+    path = write(tmp_path, [row(tmp_path, f"r{place}") for place in range(30)])
+    path.write_text(path.read_text() + '{"key": "cut", "turns": [{"ro\n[1, 2]\n')
+    skipped = Skipped()
+    assert len(open_dataset(str(path), skipped)) == 30
+    assert list(skipped.reasons) == ["row 30", "row 31"]
+    assert "not list" in skipped.reasons["row 31"]
+
+
+def test_rows_of_one_key_are_counted_one_by_one(tmp_path):
+    rows = [row(tmp_path, "same") for _ in range(30)]
+    for place in range(10):
+        rows[place] |= {"answer": []}
+    skipped = Skipped()
+    assert len(list(read_examples(rows, tmp_path, skipped))) == 20
+    with pytest.raises(TrainingDataError, match="10 of 30 rows"):
+        skipped.check()
+
+
+@pytest.mark.parametrize("kind", ["folder", "parquet"])
+def test_sound_in_a_dataset_is_read_as_it_is_stored(tmp_path, kind):
+    sound = {"bytes": (tmp_path / spoken(tmp_path, "q.wav", 0.6)).read_bytes(), "path": "q.wav"}
+    asked = {"role": "human", "text": "Two plus two?", "audio": sound}
+    made = datasets.Dataset.from_list([{"key": "r0", "turns": [asked], "answer": [{"text": "Four."}]}])
+    columns = made.features.copy()
+    columns["turns"] = [dict(columns["turns"].feature) | {"audio": datasets.Audio()}]
+    made = made.cast(columns)
+    if kind == "folder":
+        made.save_to_disk(str(tmp_path / "saved"))
+        source = tmp_path / "saved"
+    else:
+        source = tmp_path / "rows.parquet"
+        made.to_parquet(str(source))
+    (tmp_path / "q.wav").unlink()
+    skipped = Skipped()
+    [example] = read_examples(rows_of(open_dataset(str(source), skipped)), tmp_path, skipped)
+    assert example.turns[0].recording is not None
+    assert example.turns[0].recording.duration_s == 0.6
+
+
+def test_a_dataset_of_the_hub_is_asked_for_by_its_name(tmp_path, monkeypatch):
+    asked = []
+
+    def load_dataset(name, *, split):
+        asked.append((name, split))
+        return datasets.Dataset.from_list([row(tmp_path, "r0")])
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    skipped = Skipped()
+    [example] = read_examples(rows_of(open_dataset("org/spoken", skipped)), tmp_path, skipped)
+    assert asked == [("org/spoken", "train")]
+    assert example.key == "r0"
 
 
 def test_an_unreadable_file_and_a_recording_without_text_are_named(tmp_path):
@@ -129,13 +219,21 @@ def test_more_than_one_in_twenty_stops_with_the_first_reasons(tmp_path):
 def test_a_preference_with_equal_sides_is_skipped(tmp_path):
     values = row(tmp_path, "p0")
     pair = {"key": "p0", "turns": values["turns"], "chosen": values["answer"], "rejected": [{"text": "Five."}]}
-    same = pair | {"key": "p1", "rejected": values["answer"]}
+    (tmp_path / "copy.wav").write_bytes((tmp_path / "p0-a.wav").read_bytes())
+    same = {
+        "p1": pair | {"rejected": values["answer"]},
+        "p2": pair | {"rejected": [{"text": " Four.", "audio": "copy.wav"}]},
+        "p3": pair | {"chosen": [{"text": "Four."}], "rejected": [{"text": "Four.", "audio": None}]},
+    }
+    other_sound = pair | {"key": "p4", "rejected": [{"text": "Four.", "audio": spoken(tmp_path, "other.wav", 0.7)}]}
     skipped = Skipped()
-    [found] = read_preferences([pair, same], tmp_path, skipped)
-    assert found.chosen[0].text == "Four."
-    assert "the same" in skipped.reasons["p1"]
+    pairs = [pair, *(values | {"key": key} for key, values in same.items()), other_sound]
+    found = list(read_preferences(pairs, tmp_path, skipped))
+    assert [each.key for each in found] == ["p0", "p4"]
+    assert list(skipped.reasons) == ["p1", "p2", "p3"]
+    assert all("the same" in reason for reason in skipped.reasons.values())
 
 
 def test_a_source_that_is_none_is_told(tmp_path):
     with pytest.raises(TrainingDataError, match=r"nowhere\.jsonl"):
-        open_dataset(str(tmp_path / "nowhere.jsonl"))
+        open_dataset(str(tmp_path / "nowhere.jsonl"), Skipped())

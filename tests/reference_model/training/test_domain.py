@@ -8,14 +8,18 @@ from dataclasses import replace
 
 import pytest
 
-from aqaa_eval.cli.training_studio import bundled_questions
+from aqaa_eval.cli.training_items import held_out_pairs
+from aqaa_eval.cli.training_studio import bundled_questions, domain_pairs
 from aqaa_eval.reference_model.training.domain import words
 from aqaa_eval.reference_model.training.domain.dictation import Dictation, dictations, vocabulary, wide_vocabulary
 from aqaa_eval.reference_model.training.domain.further import CLOSINGS, FURTHER, OPENINGS, WITHOUT_CLOSING
 from aqaa_eval.reference_model.training.domain.kinds import ANY_THROAT, SAME_THROAT, THROATS
 from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Asker, draw, normal_form, thinned
 from aqaa_eval.reference_model.training.domain.templates import templates
+from aqaa_eval.reference_model.training.recipe import RECIPES
 from aqaa_eval.tasks.suite import BUNDLED
+
+SPLITS = (TRAIN, HELD_OUT)
 
 ASKERS = (
     Asker(name="a", sounds_like="woman", languages=("en", "ja")),
@@ -51,6 +55,36 @@ def test_no_question_of_the_bundled_suites_is_in_training():
     assert kept & {normal_form(text) for text in forbidden} == set()
     asked = next(iter(draw(ASKERS))).question
     assert asked not in {pair.question for pair in draw(ASKERS, forbidden=[asked.upper() + "!"])}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_recipe_is_asked_a_question_of_a_bundled_suite_or_a_held_out_one(name):
+    """The real voices, framed wordings and dictations among them."""
+    pairs = domain_pairs(RECIPES[name]())
+    trained = {normal_form(pair.question) for pair in pairs if pair.split == TRAIN}
+    assert len(trained) > 50
+    assert trained & {normal_form(text) for text in bundled_questions()} == set()
+    held_out = {normal_form(pair.question) for seed in (0, 1) for pair in held_out_pairs(seed)}
+    assert len(held_out) > 500
+    assert trained & held_out == set()
+
+
+def test_what_is_asked_about_is_in_both_splits_and_the_wordings_are_not(pairs):
+    """Held-out questions are new in words and voice, not in what they are about; the notes say so."""
+    cases = {
+        split: {(p.template, *sorted(p.slots.items()), p.answer) for p in pairs if p.split == split} for split in SPLITS
+    }
+    assert cases[HELD_OUT] <= cases[TRAIN]
+    kinds = {split: {pair.template for pair in pairs if pair.split == split} for split in SPLITS}
+    assert kinds[HELD_OUT] == kinds[TRAIN]
+
+
+def test_questions_come_at_many_rates_and_pitches_and_over_noise(pairs):
+    trained = [pair for pair in pairs if pair.split == TRAIN]
+    assert {pair.snr_db for pair in trained} == {None, 20.0, 12.0}
+    assert len({pair.rate for pair in trained}) >= 4
+    assert len({pair.semitones for pair in trained}) >= 4
+    assert len({pair.asker for pair in trained}) == 3
 
 
 def test_the_drawing_is_the_same_for_the_same_seed(pairs):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 from torch import Tensor, nn
 
 from aqaa_eval.reference_model.training import loop
@@ -134,6 +137,188 @@ def test_auto_is_bf16_where_the_processor_computes_in_it(tmp_path, monkeypatch, 
     train(line(), plan(n_steps=20, precision="auto"), tmp_path / "auto")
     train(line(), plan(n_steps=20, precision="bf16" if computes else "no"), tmp_path / "told")
     assert curve(tmp_path / "auto") == curve(tmp_path / "told")
+
+
+class Moved:
+    """A batch that can be moved, and says where it was."""
+
+    def __init__(self, x: Tensor, places: list[str]) -> None:
+        self.x, self.places = x, places
+
+    def to(self, device: torch.device) -> Moved:
+        self.places.append(str(device))
+        return Moved(self.x.to(device), self.places)
+
+
+def test_batches_are_moved_to_the_models_device(tmp_path):
+    places: list[str] = []
+    model = nn.Linear(1, 1)
+
+    def loss(network: nn.Module, batch: Moved) -> StepLoss:
+        return StepLoss(total=network(batch.x).square().sum(), count=len(batch.x))
+
+    stage = Stage(name="moved", model=model, loss=loss, epoch=lambda _: iter([Moved(torch.ones(3, 1), places)]))
+    train(stage, plan(n_steps=3), tmp_path)
+    assert places == ["cpu"] * 3
+
+
+def test_gradients_are_cut_to_the_norm_after_the_division_by_the_count(tmp_path, monkeypatch):
+    def step(clip_norm: float) -> tuple[float, float]:
+        model = nn.Linear(2, 1, bias=False)
+        nn.init.zeros_(model.weight)
+
+        def loss(network: nn.Module, x: Tensor) -> StepLoss:
+            return StepLoss(total=network(x).sum(), count=len(x))
+
+        stage = Stage(name="cut", model=model, loss=loss, epoch=lambda _: iter([torch.tensor([[3.0, 4.0]] * 7)]))
+        folder = tmp_path / str(clip_norm)
+        kept = {}
+
+        class Watched(torch.optim.SGD):
+            def step(self, closure=None):
+                kept["norm"] = float(self.param_groups[0]["params"][0].grad.norm())
+                return super().step(closure)
+
+        watched = Watched([{"params": [model.weight], "factor": 1.0}], lr=0.1)
+        monkeypatch.setattr(loop, "_optimizers", lambda *_: [watched])
+        train(stage, plan(n_steps=1, clip_norm=clip_norm), folder)
+        logged = json.loads((folder / "metrics.jsonl").read_text())["norm"]
+        return logged, kept["norm"]
+
+    assert step(1.0) == pytest.approx((5.0, 1.0), rel=1e-4)  # sqrt(9 + 16), cut
+    assert step(10.0) == pytest.approx((5.0, 5.0), rel=1e-4)
+
+
+def test_matrices_decay_and_vectors_do_not():
+    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
+    [optimizer] = loop._optimizers(model, plan(weight_decay=0.1))
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert {name: decays[id(p)] for name, p in model.named_parameters()} == {
+        "0.weight": 0.1,
+        "0.bias": 0.0,
+        "1.weight": 0.0,
+        "1.bias": 0.0,
+    }
+
+
+def records(folder: Path) -> list[Event]:
+    """Events of TensorBoard's files, the earlier run's first: length and its checksum, the event, its checksum."""
+    found = []
+    for path in sorted((folder / "tensorboard").iterdir(), key=lambda path: path.suffix):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack("<Q", data[:8])
+            found.append(Event.FromString(data[12 : 12 + length]))
+            data = data[16 + length :]
+    return found
+
+
+def test_tensorboard_gets_each_step_and_is_told_where_a_run_went_on(tmp_path):
+    def stop(step: int, _figures: object) -> None:
+        if step == 25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(line(), plan(n_steps=30), tmp_path, watch=stop)
+    train(line(), plan(n_steps=30), tmp_path)
+    shown: dict[int, float] = {}
+    begun = []
+    for event in records(tmp_path):
+        if event.session_log.status == SessionLog.START:  # TensorBoard forgets what it had of later steps
+            begun.append(event.step)
+            shown = {step: value for step, value in shown.items() if step < event.step}
+        for value in event.summary.value:
+            if value.tag == "line/loss":
+                shown[event.step] = value.simple_value
+    assert begun == [1, 21]
+    assert list(shown) == list(range(1, 31))
+    assert list(shown.values()) == pytest.approx(curve(tmp_path), rel=1e-5)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_loop import drawing, plan
+from aqaa_eval.reference_model.training.loop import train
+def kill(step, figures):
+    if step == 33:
+        os.kill(os.getpid(), signal.SIGKILL)
+train(drawing(), plan(), Path({folder!r}), watch=kill)
+"""
+
+
+def drawing() -> Stage[Tensor]:
+    """A stage whose loss draws, as the flow's does, and whose module keeps a running mean, as a codebook's does."""
+
+    class Network(nn.Module):
+        mean: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.line = nn.Linear(4, 4)
+            self.register_buffer("mean", torch.zeros(4))
+
+        def forward(self, x: Tensor) -> StepLoss:
+            noisy = self.line(x + torch.randn(x.shape)) - self.mean
+            self.mean.lerp_(noisy.detach().mean(0), 0.1)
+            return StepLoss(total=(noisy - x).square().sum(), count=x.numel())
+
+    def epoch(number: int) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(number)
+        for _ in range(7):
+            yield torch.randn(5, 4, generator=generator)
+
+    return Stage(name="drawing", model=Network(), loss=lambda model, batch: model(batch), epoch=epoch)
+
+
+def test_a_run_that_draws_goes_on_after_a_kill_with_the_same_curve(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "cut")))
+    killed = subprocess.run([sys.executable, str(script)], capture_output=True, check=False, timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(curve(tmp_path / "cut")) in (32, 33)
+    train(drawing(), plan(), tmp_path / "cut")
+    whole = drawing()
+    train(whole, plan(), tmp_path / "whole")
+    assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
+
+
+SHARDED = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch
+from torch import distributed
+from torch.distributed.fsdp import fully_shard
+from test_loop import line
+from aqaa_eval.reference_model.training.loop import whole_weights
+distributed.init_process_group("gloo")
+mesh = distributed.device_mesh.init_device_mesh("cpu", (2,))
+model = line().model
+before = {{name: tensor.clone() for name, tensor in model.state_dict().items()}}
+for layer in model:
+    if list(layer.parameters()):
+        fully_shard(layer, mesh=mesh)
+fully_shard(model, mesh=mesh)
+assert any(tensor.to_local().shape != before[name].shape for name, tensor in model.state_dict().items())
+after = whole_weights(model)
+if distributed.get_rank() == 0:
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+distributed.barrier()
+distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.filterwarnings("default")
+def test_weights_in_parts_on_two_processes_come_together(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SHARDED.format(tests=str(Path(__file__).parent)))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 SCRIPT = """

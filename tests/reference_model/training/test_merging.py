@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import weakref
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from aqaa_eval.reference_model.checkpoint import load_model, save_model
 from aqaa_eval.reference_model.config import tiny
 from aqaa_eval.reference_model.model import random_model
 from aqaa_eval.reference_model.tokenizer.errors import WeightsError
+from aqaa_eval.reference_model.training import merging
 from aqaa_eval.reference_model.training.merging import merge_checkpoints
 
 
@@ -69,8 +72,37 @@ def test_shapes_keys_types_and_vocabularies_that_differ_are_all_listed(tmp_path)
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_numbers_that_are_not_finite_are_refused_by_key(tmp_path, bad):
     stages = [folder(tmp_path, "one", weights(1.0)), folder(tmp_path, "two", weights(bad))]
-    with pytest.raises(WeightsError, match="a holds NaN or infinite"):
-        merge_checkpoints(stages, tmp_path / "out", weights=(1, 1))
+    for shares in ((1, 1), (1, 0)):
+        with pytest.raises(WeightsError, match=r"a holds NaN or infinite numbers in .*two: that stage diverged"):
+            merge_checkpoints(stages, tmp_path / "out", weights=shares)
+
+
+def test_a_merge_that_fails_in_its_last_shard_leaves_nothing(tmp_path):
+    save_model(random_model(tiny(), 1), tmp_path / "one", max_shard_size="4MB")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    last = sorted((tmp_path / "two").glob("*.safetensors"))[-1]
+    save_file({key: torch.full_like(tensor, torch.nan) for key, tensor in load_file(last).items()}, last)
+    with pytest.raises(WeightsError, match="NaN or infinite numbers in"):
+        merge_checkpoints([tmp_path / "one", tmp_path / "two"], tmp_path / "out", weights=(1, 1))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_no_more_than_one_shard_is_held_at_a_time(tmp_path, monkeypatch):
+    save_model(random_model(tiny(), 1), tmp_path / "one", max_shard_size="4MB")
+    held: list[weakref.ref] = []
+    most = 0
+
+    def save(tensors, path, metadata):
+        nonlocal most
+        held.extend(weakref.ref(tensor) for tensor in tensors.values())
+        most = max(most, sum(t.nbytes for ref in held if (t := ref()) is not None))
+        save_file(tensors, path, metadata=metadata)
+
+    monkeypatch.setattr(merging, "save_file", save)
+    merge_checkpoints([tmp_path / "one", tmp_path / "one"], tmp_path / "out", weights=(1, 1))
+    shards = [path.stat().st_size for path in (tmp_path / "out").glob("*.safetensors")]
+    assert len(shards) > 2
+    assert most <= max(shards) < 0.7 * sum(shards)
 
 
 @pytest.mark.parametrize("shares", [(1,), (1, 1, 1), (-1, 2), (0, 0), (float("nan"), 1)])

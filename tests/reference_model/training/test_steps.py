@@ -99,7 +99,7 @@ def merged(shop: Workshop) -> Path:
 def make(shop: Workshop) -> Path:
     tokenizer = steps.make_tokenizer(shop)
     codes = make_codes(shop, tokenizer)
-    return steps.make_models(shop, codes, tokenizer, lambda: steps.make_vocoder(shop, codes), longer)
+    return steps.make_models(shop, codes, tokenizer, lambda: steps.make_vocoder(shop, codes), longer) / steps.MERGED
 
 
 def test_every_stage_leaves_a_model_that_answers(shop, merged):

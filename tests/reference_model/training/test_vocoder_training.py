@@ -11,6 +11,10 @@ import torch
 from aqaa_eval.reference_model.config import tiny
 from aqaa_eval.reference_model.training.recipe import tiny_recipe
 from aqaa_eval.reference_model.training.vocoder_training import (
+    CONDITION_DROP,
+    LONGEST_PROMPT,
+    PROMPT_SHARE,
+    SIGMA,
     FlowTask,
     HiftTask,
     VoiceRow,
@@ -61,6 +65,61 @@ def test_the_flow_learns_one_batch():
     assert last < 0.5 * first
 
 
+class StillEstimator(torch.nn.Module):
+    """Says that nothing moves, and keeps what it was asked."""
+
+    def forward(self, path, mask, mu, time, speaker, cond):
+        self.asked = {"path": path, "mask": mask, "mu": mu, "time": time, "speaker": speaker, "cond": cond}
+        return torch.zeros_like(path)
+
+
+@pytest.fixture
+def still():
+    """A flow that was asked for the velocity of six hundred rows."""
+    torch.manual_seed(0)
+    task = FlowTask(tiny().flow)
+    task.flow.decoder.estimator = StillEstimator()
+    batch = flow_batch([vowel(150.0, 2)] * 600, tiny().flow)
+    return batch, task(batch), task.flow.decoder.estimator.asked
+
+
+def test_the_velocity_is_that_of_the_straight_path_from_noise_to_mel(still):
+    batch, loss, asked = still
+    time, x = asked["time"][:, None, None].double(), batch.mel_BMF.double()
+    assert ((time >= 0) & (time <= 1)).all()
+    assert time.mean().item() == pytest.approx(1 - 2 / np.pi, abs=0.04)  # of 1 - cos(pi u / 2): denser near the noise
+    early = asked["time"] < 0.9  # later the noise cannot be told from the path in single precision
+    z = ((asked["path"] - time * x) / (1 - (1 - SIGMA) * time))[early]
+    assert z.mean().item() == pytest.approx(0, abs=0.01)
+    assert z.std().item() == pytest.approx(1, abs=0.01)
+    wanted = (x[early] - (1 - SIGMA) * z).square().mean().item()
+    assert loss.shown["velocity"] == pytest.approx(wanted, rel=0.02)  # it was told that nothing moves
+    assert loss.count == batch.mel_BMF.numel()
+    assert asked["mask"].min() == 1
+
+
+def test_all_conditions_of_a_fifth_of_the_rows_are_dropped_together(still):
+    _, _, asked = still
+    dropped = asked["mu"].flatten(1).abs().sum(1) == 0
+    assert dropped.double().mean().item() == pytest.approx(CONDITION_DROP, abs=0.05)
+    assert asked["cond"][dropped].abs().sum() == 0
+    assert asked["speaker"][dropped].abs().sum() == 0
+    assert (asked["speaker"][~dropped].abs().sum(1) > 0).all()
+
+
+def test_half_of_the_rows_see_the_beginning_of_their_mel_as_a_prompt(still):
+    batch, _, asked = still
+    kept = asked["mu"].flatten(1).abs().sum(1) > 0
+    is_prompt = asked["cond"][kept].abs().sum(1) > 0
+    lengths = is_prompt.sum(1)
+    n_frames = batch.mel_BMF.shape[2]
+    assert (lengths > 0).double().mean().item() == pytest.approx(PROMPT_SHARE, abs=0.07)
+    assert lengths.max() <= LONGEST_PROMPT * n_frames + 1
+    assert (is_prompt == (torch.arange(n_frames) < lengths[:, None])).all()  # from the first frame, without gaps
+    mel = batch.mel_BMF[kept]
+    torch.testing.assert_close(asked["cond"][kept], mel * is_prompt[:, None])
+
+
 def test_flow_batches_hold_rows_of_one_length_with_the_frames_of_their_codes():
     config = tiny().flow
     batches = list(flow_batches(ROWS, config, frames=150, seed=0))
@@ -98,6 +157,12 @@ def test_the_spectral_loss_is_nothing_for_the_same_sound_and_grows_with_the_diff
     assert spectral_loss(wave, wave).item() == pytest.approx(0, abs=1e-6)
     quiet, noisy = 0.9 * wave, wave + 0.1 * torch.randn_like(wave)
     assert 0 < spectral_loss(quiet, wave).item() < spectral_loss(noisy, wave).item()
+
+
+def test_the_spectral_loss_of_half_the_level_by_hand():
+    """Magnitudes are halved at every resolution: convergence 1/2, and log 2 between the logarithms."""
+    wave = torch.randn(1, 8192, generator=torch.Generator().manual_seed(0))
+    assert spectral_loss(wave / 2, wave).item() == pytest.approx(0.5 + np.log(2), rel=1e-3)
 
 
 def test_silence_has_a_finite_gradient():
