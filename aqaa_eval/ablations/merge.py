@@ -1,8 +1,12 @@
-"""SFT 1, SFT 2, DPO, the paper's merge (5, 5, 1) / 11, and a sweep over all shares of the three."""
+"""All stages beside each other: SFT 1, SFT 2, DPO, the paper's merge (5, 5, 1) / 11, and every share of the three.
+
+Where the models are there, the decoder before SFT 1 and the one of plain DPO are arms, too: what each stage adds and
+what it breaks then stands in one table, over the same conversations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from aqaa_eval.ablations.design import Arm, Design, against_first, with_claims
@@ -10,13 +14,24 @@ from aqaa_eval.ablations.measures import MOS, RUN_MEASURES
 from aqaa_eval.ablations.published import PAPER
 from aqaa_eval.core.errors import UsageError
 from aqaa_eval.core.runspec import RunSpec
+from aqaa_eval.metrics.effects import Comparison
 from aqaa_eval.reference_model.tokenizer.errors import WeightsError
 from aqaa_eval.reference_model.training.merging import PAPER_WEIGHTS, merge_checkpoints
 from aqaa_eval.reports.ablation import Claim
 
 STAGES = ("sft1", "sft2", "dpo")
+BEFORE, PLAIN = "before", "dpo_plain"
 PAPER_MERGE = "merged_5_5_1"
-_TITLES = {"sft1": "SFT 1", "sft2": "SFT 2", "dpo": "masked DPO", PAPER_MERGE: "merge (5, 5, 1) / 11"}
+_TITLES = {
+    BEFORE: "before SFT 1",
+    "sft1": "SFT 1",
+    "sft2": "SFT 2",
+    PLAIN: "plain DPO",
+    "dpo": "masked DPO",
+    PAPER_MERGE: "merge (5, 5, 1) / 11",
+}
+_STEPS = (("sft1", BEFORE), ("sft2", "sft1"), (PLAIN, "sft1"), ("dpo", "sft1"))
+"""What each stage began from."""
 
 
 def simplex(steps: int) -> list[tuple[int, int, int]]:
@@ -59,7 +74,8 @@ def merge_design(runs: Mapping[str, RunSpec]) -> Design:
     """The design.
 
     Args:
-        runs: by arm: the three stages, the paper's merge, and those of the sweep.
+        runs: by arm: the three stages, the paper's merge, and those of the sweep; the decoder before them and plain
+            DPO, if they are there.
     """
     claims = tuple(
         Claim(
@@ -71,13 +87,15 @@ def merge_design(runs: Mapping[str, RunSpec]) -> Design:
         )
         for stage in STAGES
     )
-    names: Sequence[str] = [PAPER_MERGE, *(name for name in runs if name != PAPER_MERGE)]
+    order = [name for name in _TITLES if name in runs] + [name for name in runs if name not in _TITLES]
+    merges = against_first([PAPER_MERGE, *(name for name in order if name != PAPER_MERGE)])
+    steps = [Comparison(arm=arm, against=against) for arm, against in _STEPS if {arm, against} <= set(runs)]
     return Design(
         name="merge",
         title="Merging the stages",
         question="is the weighted mean of the three stages better than each, and are the paper's weights the best?",
-        arms=tuple(Arm(name=name, title=_title(name), spec=runs[name]) for name in (*STAGES, PAPER_MERGE, *names[4:])),
-        comparisons=with_claims(against_first(names), claims),
+        arms=tuple(Arm(name=name, title=_title(name), spec=runs[name]) for name in order),
+        comparisons=with_claims([*merges, *steps], claims),
         measures=RUN_MEASURES,
         claims=claims,
         notes=("The paper gives its weights and no figures of other ones.",),

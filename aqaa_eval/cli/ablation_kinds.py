@@ -138,12 +138,12 @@ def run_arms(
 
 
 def _merge(asked: Asked) -> tuple[Design, Measured, RunSpec]:
-    from aqaa_eval.ablations.merge import STAGES, merge_design, merged_folders
+    from aqaa_eval.ablations.merge import BEFORE, PLAIN, STAGES, merge_design, merged_folders
     from aqaa_eval.ablations.weights import DEFAULT, find_stages
 
-    folders, missing = find_stages(asked.weights or DEFAULT, STAGES)
-    if missing:
-        raise UsageError("; ".join(missing.values()) + ": a merge needs all three stages")
+    folders, missing = find_stages(asked.weights or DEFAULT, (*STAGES, BEFORE, PLAIN))
+    if lacking := [missing[name] for name in STAGES if name in missing]:
+        raise UsageError("; ".join(lacking) + ": a merge needs all three stages")
     folders |= merged_folders(folders, asked.out / "weights", steps=asked.grid)
     base = asked.base(model="reference")
     design = merge_design(_runs_of(folders, base))

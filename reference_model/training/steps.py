@@ -3,11 +3,12 @@
 speech -> tokenizer -> codes -+-> vocoder
                               +-> pretrain -> sft1 -+-> sft2
                                                     +-> pairs -> dpo, dpo_plain
-all of it -> models/{sft1, sft2, dpo, dpo_plain, merged}
+all of it -> models/{before, sft1, sft2, dpo, dpo_plain, merged}; before is the decoder before stage 1
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -263,9 +264,12 @@ def make_models(
     place_codes_by_sound(backbone, tokenizer, vocabulary)
     if not (shop.start and start_backbone(backbone, shop.start, code_places(shop, codes))):
         decoder.learn("pretrain", backbone, lessons.pretraining())  # a start that fits has it behind it
+    before = copy.deepcopy(backbone.state_dict())
     decoder.learn("sft1", backbone, lessons.stage_1())
-    decoder.save("sft1", backbone)
-    first = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    first = copy.deepcopy(backbone.state_dict())
+    for name, weights in (("before", before), ("sft1", first)):  # now: saving needs the vocoder, and stage 1 did not
+        backbone.load_state_dict(weights)
+        decoder.save(name, backbone)
     decoder.learn("sft2", backbone, lessons.stage_2())
     decoder.save("sft2", backbone)
     if until is not Until.SFT:

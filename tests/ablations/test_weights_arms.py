@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,26 @@ def test_merges_over_the_simplex_are_made_once_and_are_means(stages: Path, tmp_p
     runs = {name: RunSpec(model=f"reference:{folder}") for name, folder in (folders | merged).items()}
     design = merge_design(runs)
     assert [arm.name for arm in design.arms][:4] == ["sft1", "sft2", "dpo", PAPER_MERGE]
-    assert {comparison.against for comparison in design.comparisons} == {PAPER_MERGE}
+    held = {(comparison.arm, comparison.against) for comparison in design.comparisons}
+    assert held == {(name, PAPER_MERGE) for name in runs if name != PAPER_MERGE} | {("sft2", "sft1"), ("dpo", "sft1")}
+
+
+def test_all_stages_that_are_there_stand_in_one_table_each_against_what_it_began_from() -> None:
+    names = ("sft1", "sft2", "dpo", "before", "dpo_plain", PAPER_MERGE)
+    design = merge_design({name: RunSpec(model=f"reference:{name}") for name in names})
+    assert [arm.name for arm in design.arms] == ["before", "sft1", "sft2", "dpo_plain", "dpo", PAPER_MERGE]
+    held = {(comparison.arm, comparison.against) for comparison in design.comparisons}
+    assert held >= {("sft1", "before"), ("sft2", "sft1"), ("dpo_plain", "sft1"), ("dpo", "sft1")}
+    assert held >= {(name, PAPER_MERGE) for name in names if name != PAPER_MERGE}
+
+
+def test_a_held_out_answer_is_spoken_in_the_sentence_that_models_are_taught(stages: Path) -> None:
+    studio = ToneStudio()
+    taught = [replace(pair, said=f"You get {pair.answer.lower()}") for pair in pairs(2)]
+    item = HeldOut(taught, studio, load_stages({"sft1": stages / "sft1"})["sft1"].tokenizer).item("q0")
+    assert item.text == item.chosen.answer[0].text == taught[0].said
+    assert item.rejected.answer[0].text == taught[1].said
+    assert {taught[0].said, taught[1].said} <= set(studio.spoken)
 
 
 def test_the_simplex_holds_every_share() -> None:

@@ -2,8 +2,8 @@
 
 Held out are the last wordings of every kind of question, and some voices wholly: a held-out pair is asked in words and
 by a voice that training never heard. The kinds, and what is asked about (the numbers of a sum, the word to spell), are
-in both: who has learnt a case and hears a new wording of it can answer. So held-out items tell whether a model hears and
-understands, not whether it can add what it never added.
+in both: who has learnt a case and hears a new wording of it can answer. So held-out items tell whether a model hears
+and understands, not whether it can add what it never added.
 """
 
 from __future__ import annotations

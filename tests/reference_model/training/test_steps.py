@@ -35,7 +35,7 @@ from aqaa_eval.reference_model.training.streams import Streams
 from aqaa_eval.reference_model.training.workshop import Workshop
 from aqaa_eval.reference_model.vocabulary import Vocabulary
 
-MODELS = {"sft1", "sft2", "dpo", "dpo_plain", "merged"}
+MODELS = {"before", "sft1", "sft2", "dpo", "dpo_plain", "merged"}
 
 
 class HibariStudio:
