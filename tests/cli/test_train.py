@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +92,35 @@ def test_stages_on_own_rows_and_their_merge_make_models_that_load(cli, tmp_path,
     assert (done.code, done.out) == (0, f"{merged}\n")
     weights = [load(str(folder)).backbone.state_dict()[WEIGHT] for folder in (*made, merged)]
     torch.testing.assert_close(weights[3], (5 * weights[0] + 5 * weights[1] + weights[2]) / 11)
+
+
+@pytest.mark.filterwarnings("default")
+def test_two_processes_take_the_step_of_one_with_two_batches(tmp_path, model):
+    data = rows(tmp_path)
+    steps = {}
+    for name, n_processes, accumulated in (("one", 1, 2), ("two", 2, 1)):
+        run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", n_processes]
+        asked = [
+            Path(sys.executable).with_name("aqaa-eval"),
+            "train",
+            "sft",
+            "--model",
+            model,
+            "--data",
+            data,
+            "--out",
+            tmp_path / name,
+        ]
+        command = [str(part) for part in (*run, *asked, *QUICK, "--accumulate", accumulated)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        steps[name] = json.loads((tmp_path / name / "training" / "metrics.jsonl").read_text())
+    assert steps["two"]["count"] == steps["one"]["count"]
+    assert steps["two"]["loss"] == pytest.approx(steps["one"]["loss"], rel=1e-5)
+    assert steps["two"]["norm"] == pytest.approx(steps["one"]["norm"], rel=1e-3)
+    weights = [load(str(tmp_path / name / "model")).backbone.state_dict()[WEIGHT] for name in steps]
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("voice", ["hibari", f"{__name__}:buzz"])
