@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from aqaa_eval.cli.training_progress import TrainingProgress
-from aqaa_eval.cli.training_recipe import DEFAULT_JOBS, clear_errors, make_models, without_figures, workshop
+from aqaa_eval.cli.training_recipe import (
+    DEFAULT_JOBS,
+    clear_errors,
+    codebook_lines,
+    make_models,
+    without_figures,
+    workshop,
+)
 
 if TYPE_CHECKING:
     from aqaa_eval.reference_model.training.loop import TrainingPlan
@@ -86,12 +93,11 @@ def speak(preset: Preset = "tiny", out: Work = _DEFAULT_WORK) -> None:
 def tokenizer(preset: Preset = "tiny", out: Work = _DEFAULT_WORK, start: Start = None) -> None:
     """Up to the dual-codebook tokenizer, with the use of its codebooks."""
     from aqaa_eval.reference_model.training import steps
-    from aqaa_eval.reference_model.training.coding import make_codes, uses_of_codebooks
+    from aqaa_eval.reference_model.training.coding import make_codes
 
     with workshop(preset, out, start) as shop:
         codes = make_codes(shop, steps.make_tokenizer(shop))
-    for name, use in uses_of_codebooks(shop, codes).items():
-        print(f"{name}: {use.n_used} of {use.n_codes} codes used, perplexity {use.perplexity:.0f}")
+    print("\n".join(codebook_lines(shop, codes)))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from aqaa_eval.cli.training_progress import TrainingProgress
 
 if TYPE_CHECKING:
+    from aqaa_eval.reference_model.training.coding import Codes
     from aqaa_eval.reference_model.training.workshop import Workshop
     from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
@@ -38,6 +40,7 @@ def make_models(
     with workshop(preset, out, start, keep_tokenizer) as shop:
         tokenizer = steps.make_tokenizer(shop, n_jobs=jobs)
         codes = make_codes(shop, tokenizer, n_jobs=jobs)
+        print("\n".join(codebook_lines(shop, codes)), file=sys.stderr)
         with beside(jobs, steps.make_vocoder, replace(shop, watch=tell), codes, hear=shop.watch) as wait:
 
             def vocoder() -> Vocoder:
@@ -45,6 +48,14 @@ def make_models(
                 return steps.make_vocoder(shop, codes)
 
             return steps.make_models(shop, codes, tokenizer, vocoder, judge, until=steps.Until(until))
+
+
+def codebook_lines(shop: Workshop, codes: Codes) -> list[str]:
+    """How much of each codebook is used, in words."""
+    from aqaa_eval.reference_model.training.coding import uses_of_codebooks
+
+    uses = uses_of_codebooks(shop, codes).items()
+    return [f"{name}: {u.n_used} of {u.n_codes} codes used, perplexity {u.perplexity:.0f}" for name, u in uses]
 
 
 @contextmanager

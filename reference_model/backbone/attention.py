@@ -70,7 +70,7 @@ def attend(query_BGSd: Tensor, key_BGLd: Tensor, value_BGLd: Tensor, bias: Tenso
     PyTorch's fused kernel, but where a CPU trains in bf16: there its backward pass is slow, and step by step the same
     takes six tenths of the time, for S * L scores in memory.
     """
-    if query_BGSd.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+    if query_BGSd.device.type != "cpu" or not (torch.is_autocast_enabled("cpu") and torch.is_grad_enabled()):
         return functional.scaled_dot_product_attention(query_BGSd, key_BGLd, value_BGLd, attn_mask=bias)
     B, G, S, d = query_BGSd.shape
     bias_NSL = bias.expand(B, -1, -1, -1).flatten(0, 1)
