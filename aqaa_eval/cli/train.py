@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -19,6 +20,7 @@ from aqaa_eval.cli.training_recipe import (
 
 if TYPE_CHECKING:
     from aqaa_eval.reference_model.training.loop import TrainingPlan
+    from aqaa_eval.reference_model.training.own_data import OwnData
 
 GivenT = TypeVar("GivenT")
 app = typer.Typer(no_args_is_help=True, help="Train the reference model: from nothing, or one stage on your data.")
@@ -28,8 +30,8 @@ Preset = Annotated[
     typer.Option(help="Recipe: tiny (hours on two cores), further (an hour, from --start) or smoke (a minute, noise)."),
 ]
 Work = Annotated[Path, typer.Option(help="Folder for everything that is made; the same command goes on there.")]
-OwnModel = Annotated[Path | None, typer.Option(help="Folder of the model to start from.")]
-OwnData = Annotated[
+Model = Annotated[Path | None, typer.Option(help="Folder of the model to start from.")]
+Data = Annotated[
     str | None, typer.Option(help="JSONL or parquet file, folder of a saved dataset, or a dataset of the hub.")
 ]
 OwnPreset = Annotated[str | None, typer.Option(help="Recipe whose stage this is, in the place of --model and --data.")]
@@ -140,8 +142,8 @@ def codebooks(
 
 @app.command()
 def sft(
-    model: OwnModel = None,
-    data: OwnData = None,
+    model: Model = None,
+    data: Data = None,
     out: Trained = None,
     preset: OwnPreset = None,
     steps: Steps = 1000,
@@ -169,23 +171,16 @@ def sft(
     Many GPUs: accelerate launch --config_file reference_model/training/accelerate/fsdp.yaml with this command.
     """
     from aqaa_eval.cli.training_voice import answer_voice
-    from aqaa_eval.reference_model.training.own_data import OwnData, fine_tune
-    from aqaa_eval.reference_model.training.stages import BatchShape
+    from aqaa_eval.reference_model.training.own_data import fine_tune
 
     if _is_recipe("sft", preset, model, data):
         print(make_models("sft", preset or "", out or _DEFAULT_WORK))
         return
     with clear_errors("sft"):
-        job = OwnData(
-            model=_given("sft", "--model", model),
-            source=_given("sft", "--data", data),
-            out=_given("sft", "--out", out),
-            plan=_plan(steps, rate, precision, seed, accumulate),
-            layout=layout,
-            shape=BatchShape(length=length, batch_size=batch),
-            speak=answer_voice(voice) if voice else None,
-            recompute=checkpointing,
-        )
+        plan = _plan(steps, rate, precision, seed, accumulate)
+        job = replace(_job(model, data, out, plan, layout, (length, batch)), recompute=checkpointing)
+        if voice:
+            job = replace(job, speak=answer_voice(voice))
         with TrainingProgress() as progress:
             made = fine_tune(job, watch=progress.of("sft", steps))
     print(made)
@@ -193,8 +188,8 @@ def sft(
 
 @app.command()
 def dpo(
-    model: OwnModel = None,
-    data: OwnData = None,
+    model: Model = None,
+    data: Data = None,
     out: Trained = None,
     preset: OwnPreset = None,
     steps: Steps = 100,
@@ -216,22 +211,14 @@ def dpo(
 
     With --preset the recipe is followed up to its preferences, masked and plain.
     """
-    from aqaa_eval.reference_model.training.own_data import OwnData, Preference, prefer
-    from aqaa_eval.reference_model.training.stages import BatchShape
+    from aqaa_eval.reference_model.training.own_data import Preference, prefer
 
     if _is_recipe("dpo", preset, model, data):
         print(make_models("dpo", preset or "", out or _DEFAULT_WORK))
         return
     with clear_errors("dpo"):
-        job = OwnData(
-            model=_given("dpo", "--model", model),
-            source=_given("dpo", "--data", data),
-            out=_given("dpo", "--out", out),
-            plan=_plan(steps, rate, precision, seed, accumulate),
-            layout=layout,
-            shape=BatchShape(length=length, batch_size=batch),
-            recompute=checkpointing,
-        )
+        plan = _plan(steps, rate, precision, seed, accumulate)
+        job = replace(_job(model, data, out, plan, layout, (length, batch)), recompute=checkpointing)
         with TrainingProgress() as progress:
             made = prefer(job, Preference(beta=beta, mask_audio=not plain), watch=progress.of("dpo", steps))
     print(made)
@@ -259,7 +246,7 @@ def merge(
         print(make_models("merge", preset or "", out or _DEFAULT_WORK))
         return
     with clear_errors("merge"):
-        merged = _given("merge", "--out", out)
+        merged = _given("--out", out)
         merge_checkpoints(models or [], merged, weights=[float(value) for value in weights.split(",")])
     print(merged)
 
@@ -275,7 +262,24 @@ def _is_recipe(verb: str, preset: str | None, *own: object) -> bool:
     return preset is not None
 
 
-def _given(verb: str, option: str, value: GivenT | None) -> GivenT:
+def _job(
+    model: Path | None, data: str | None, out: Path | None, plan: TrainingPlan, layout: str, shape: tuple[int, int]
+) -> OwnData:
+    from aqaa_eval.reference_model.training.own_data import OwnData
+    from aqaa_eval.reference_model.training.stages import BatchShape
+
+    length, batch = shape
+    return OwnData(
+        model=_given("--model", model),
+        source=_given("--data", data),
+        out=_given("--out", out),
+        plan=plan,
+        layout=layout,
+        shape=BatchShape(length=length, batch_size=batch),
+    )
+
+
+def _given(option: str, value: GivenT | None) -> GivenT:
     if value is None:
         raise ValueError(f"{option} is missing; give it, or --preset tiny for the recipe's own stage")
     return value
