@@ -147,6 +147,15 @@ def test_a_line_that_is_no_json_is_named_by_its_place(tmp_path):
     assert "not list" in skipped.reasons["row 31"]
 
 
+def test_a_text_with_an_end_of_line_of_its_own_stays_whole(tmp_path):
+    answer = [{"text": "Four.\u2028Or five.", "audio": spoken(tmp_path, "a.wav")}]
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps(row(tmp_path, "r0", answer=answer), ensure_ascii=False) + "\n", "utf-8")
+    skipped = Skipped()
+    [example] = read_examples(rows_of(open_dataset(str(path), skipped)), tmp_path, skipped)
+    assert example.answer[0].text == "Four.\u2028Or five."
+
+
 def test_rows_of_one_key_are_counted_one_by_one(tmp_path):
     rows = [row(tmp_path, "same") for _ in range(30)]
     for place in range(10):
