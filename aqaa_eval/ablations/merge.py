@@ -23,13 +23,14 @@ STAGES = ("sft1", "sft2", "dpo")
 BEFORE, PLAIN = "before", "dpo_plain"
 PAPER_MERGE = "merged_5_5_1"
 _TITLES = {
-    BEFORE: "before SFT 1",
     "sft1": "SFT 1",
     "sft2": "SFT 2",
-    PLAIN: "plain DPO",
     "dpo": "masked DPO",
     PAPER_MERGE: "merge (5, 5, 1) / 11",
+    BEFORE: "before SFT 1",
+    PLAIN: "plain DPO",
 }
+"""In the order of the arms: the radar shows the first four."""
 _STEPS = (("sft1", BEFORE), ("sft2", "sft1"), (PLAIN, "sft1"), ("dpo", "sft1"))
 """What each stage began from."""
 

@@ -135,7 +135,7 @@ def test_merges_over_the_simplex_are_made_once_and_are_means(stages: Path, tmp_p
 def test_all_stages_that_are_there_stand_in_one_table_each_against_what_it_began_from() -> None:
     names = ("sft1", "sft2", "dpo", "before", "dpo_plain", PAPER_MERGE)
     design = merge_design({name: RunSpec(model=f"reference:{name}") for name in names})
-    assert [arm.name for arm in design.arms] == ["before", "sft1", "sft2", "dpo_plain", "dpo", PAPER_MERGE]
+    assert [arm.name for arm in design.arms] == ["sft1", "sft2", "dpo", PAPER_MERGE, "before", "dpo_plain"]
     held = {(comparison.arm, comparison.against) for comparison in design.comparisons}
     assert held >= {("sft1", "before"), ("sft2", "sft1"), ("dpo_plain", "sft1"), ("dpo", "sft1")}
     assert held >= {(name, PAPER_MERGE) for name in names if name != PAPER_MERGE}
