@@ -166,7 +166,8 @@ class SemanticTask(nn.Module):
     """The window encoder, a vector-quantised bottleneck, and what is read from the codes.
 
     At first the frames themselves are read: an encoder that starts behind a bottleneck settles on a few codes.
-    `start_coding` then lays the codes among the frames and closes the bottleneck.
+    `start_coding` then lays the codes among the frames and closes the bottleneck: commitment and codes that follow a
+    moving mean, as in VQ-VAE (arXiv 1711.00937, equation 3 and appendix A).
     """
 
     usage: Tensor

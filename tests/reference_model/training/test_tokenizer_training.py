@@ -103,6 +103,36 @@ def test_the_semantic_codes_learn_to_carry_the_words():
     torch.testing.assert_close(norms, torch.ones(4096), atol=1e-4, rtol=0)
 
 
+def test_commitment_and_the_drift_of_codes_by_hand():
+    """Frames at 60 and 120 degrees, codes at 0 and 90: both frames are nearest to the second code, 30 degrees away."""
+    task = SemanticTask(tiny().semantic, 5).train()
+    width = task.tokenizer.config.n_audio_state
+    embed, usage = torch.zeros_like(task.sums), torch.full_like(task.usage, 1.0)
+    embed[:, -1] = -1.0  # all other codes point away
+    embed[0], embed[1] = on_circle(0, width), on_circle(90, width)
+    task.tokenizer.quantizer._codebook.embed.copy_(embed)
+    task.sums.copy_(embed)
+    task.usage.copy_(usage)
+    unit = torch.stack([on_circle(60, width), on_circle(120, width)])[None].requires_grad_()
+    coded, commitment = task._quantise(unit, torch.tensor([[True, True]]))
+    chord = 2 * math.sin(math.radians(15))
+    assert commitment.item() == pytest.approx(chord**2, rel=1e-5)
+    torch.testing.assert_close(coded[0], on_circle(90, width).expand(2, -1))
+    coded.sum().backward()
+    torch.testing.assert_close(unit.grad, torch.ones_like(unit))  # straight through
+    decay = 0.97  # two frames at 60 and 120 degrees sum to sqrt(3) at 90
+    assert task.usage[1].item() == pytest.approx(decay + (1 - decay) * 2)
+    torch.testing.assert_close(task.sums[1], (decay + (1 - decay) * math.sqrt(3)) * on_circle(90, width))
+    assert task.usage[0].item() == pytest.approx(decay)
+    torch.testing.assert_close(task.tokenizer.quantizer._codebook.embed[:2], embed[:2])  # directions stay
+
+
+def on_circle(degrees: float, width: int) -> torch.Tensor:
+    """A unit vector in the plane of the first two numbers."""
+    angle = math.radians(degrees)
+    return torch.tensor([math.cos(angle), math.sin(angle), *[0.0] * (width - 2)])
+
+
 def test_k_means_finds_the_middles_and_serves_every_code():
     generator = torch.Generator().manual_seed(0)
     middles = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
