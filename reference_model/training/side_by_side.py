@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -23,6 +25,7 @@ Done = TypeVar("Done")
 
 _parent: Connection | None = None  # in a process that works beside another: leads to that one
 _PATIENCE_S = 0.5
+_log = logging.getLogger(__name__)
 
 
 def in_processes(
@@ -74,6 +77,7 @@ def beside(
     as_it_is = copy.deepcopy(given)  # the pool's own thread pickles it, later, while the block changes what is given
     with _heard(hear or _ignore) as parent, _pool(1, max(1, n_threads // n_jobs), parent) as pool:
         found = pool.submit(_do, work, *as_it_is)
+        found.add_done_callback(_say_what_failed)
         torch.set_num_threads(max(1, n_threads // n_jobs))
 
         def wait() -> None:
@@ -89,6 +93,13 @@ def beside(
             raise
         finally:
             torch.set_num_threads(n_threads)
+
+
+def _say_what_failed(found: Future[None]) -> None:
+    """At once: the block may go on for an hour before it asks."""
+    error = None if found.cancelled() else found.exception()
+    if error is not None and not isinstance(error, BrokenProcessPool):
+        _log.error("what is done beside this has failed and will end it: %s: %s", type(error).__name__, error)
 
 
 @contextmanager

@@ -75,6 +75,21 @@ def test_what_the_work_raises_is_raised_here(tmp_path):
         pass
 
 
+def test_what_fails_beside_is_said_while_the_block_goes_on(tmp_path, caplog):
+    said_meanwhile = []
+
+    def wait_for_it() -> None:
+        end = time.monotonic() + 60
+        while not caplog.records and time.monotonic() < end:
+            time.sleep(0.05)
+        said_meanwhile.append(caplog.text)
+
+    with pytest.raises(FileNotFoundError), beside(2, os.rmdir, tmp_path / "nowhere"):
+        wait_for_it()
+    assert "FileNotFoundError" in said_meanwhile[0]
+    assert "nowhere" in said_meanwhile[0]
+
+
 def test_an_error_here_does_not_wait_for_the_work():
     threads, begun = torch.get_num_threads(), time.monotonic()
     with pytest.raises(ValueError, match="mine"), beside(2, time.sleep, 600):
