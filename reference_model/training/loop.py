@@ -194,7 +194,6 @@ class _Run:
             self._accelerator.load_state(str(found[-1]))
         if self.is_main:
             _cut_metrics(self._folder / METRICS_NAME, self.step)
-            self._writer = _tensorboard(self._folder, self.step)
 
     def batches(self) -> Iterator[Any]:
         """This process's batches from where the run stands, epoch after epoch."""
@@ -263,6 +262,8 @@ class _Run:
         row = {"step": self.step, **figures, "seconds": round(elapsed_s, 3)}
         with (self._folder / METRICS_NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+        if self._writer is None:
+            self._writer = _tensorboard(self._folder, self.step)
         for name, value in figures.items():
             self._writer.add_scalar(f"{self._stage.name}/{name}", value, self.step)
 
@@ -271,7 +272,7 @@ class _Run:
         path = self._folder / f"step-{self.step:07d}"
         part = path.with_name(path.name + ".part")
         if self.is_main:
-            self._writer.flush()
+            self._close_writer()
             shutil.rmtree(part, ignore_errors=True)
         self._accelerator.wait_for_everyone()
         self._accelerator.save_state(str(part))
@@ -284,9 +285,14 @@ class _Run:
     def finish(self) -> None:
         """Leave the model ready for use."""
         self._accelerator.wait_for_everyone()
-        if self.is_main:
-            self._writer.close()
+        self._close_writer()
         self._stage.model.eval()
+
+    def _close_writer(self) -> None:
+        # A file per checkpoint: the writer has a thread of its own, which can be waited for only by closing it.
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
 
 def _optimizers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
@@ -346,11 +352,12 @@ def _maybe(context: Any, is_wanted: bool) -> Any:
     return context if is_wanted else nullcontext()
 
 
-def _tensorboard(folder: Path, step: int) -> Any:
-    """A writer of TensorBoard's files; what an earlier one wrote of later steps is not shown."""
+def _tensorboard(folder: Path, first_step: int) -> Any:
+    """A writer of TensorBoard's files; what an earlier one wrote of these steps is not shown."""
     from tensorboardX import SummaryWriter
 
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1, filename_suffix=f".from-{step:07d}")
+    suffix = f".from-{first_step:07d}"
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=first_step, filename_suffix=suffix)
 
 
 def whole_weights(model: nn.Module) -> dict[str, Tensor]:
