@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aqaa_eval.reference_model.checkpoint import load_model, save_model
-from aqaa_eval.reference_model.layout import parse_layout
+from aqaa_eval.reference_model.layout import Layout, parse_layout
 from aqaa_eval.reference_model.model import StepAudioAQAA
 from aqaa_eval.reference_model.tokenizer.errors import AudioInputError
 from aqaa_eval.reference_model.training.data import (
@@ -137,15 +137,15 @@ def _batches(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
 def _rows(
     examples: Iterable[CodedExample], job: OwnData, model: StepAudioAQAA, skipped: Skipped
 ) -> Iterator[TrainingRow]:
+    layout = parse_layout(job.layout)  # outside of what is skipped: a wrong one is no fault of a row
     for example in examples:
         try:
-            yield _row(example, job, model)
+            yield _row(example, layout, job, model)
         except ValueError as error:
             skipped.add(example.key, error)
 
 
-def _row(example: CodedExample, job: OwnData, model: StepAudioAQAA) -> TrainingRow:
-    layout = parse_layout(job.layout)
+def _row(example: CodedExample, layout: Layout, job: OwnData, model: StepAudioAQAA) -> TrainingRow:
     row = write_row(example, layout, vocabulary=model.vocabulary, convention=model.config.prompt_convention)
     if len(row) > job.shape.length:
         raise ValueError(f"{len(row)} tokens, a block has {job.shape.length}")
@@ -155,12 +155,13 @@ def _row(example: CodedExample, job: OwnData, model: StepAudioAQAA) -> TrainingR
 def _preference_rows(
     pairs: Iterable[SpokenPreference], job: OwnData, model: StepAudioAQAA, skipped: Skipped, *, mask_audio: bool
 ) -> Iterator[PreferenceRow]:
+    layout = parse_layout(job.layout)
     for pair in pairs:
         sides = [SpokenExample(key=pair.key, turns=pair.turns, answer=side) for side in (pair.chosen, pair.rejected)]
         try:
             if mask_audio and _words(pair.chosen) == _words(pair.rejected):
                 raise ValueError("both answers have the same words, and masked DPO learns from words: use plain DPO")
-            chosen, rejected = (_row(example, job, model) for example in code_examples(sides, model.tokenizer))
+            chosen, rejected = (_row(example, layout, job, model) for example in code_examples(sides, model.tokenizer))
             yield PreferenceRow(chosen=chosen, rejected=rejected)
         except ValueError as error:
             skipped.add(pair.key, error)

@@ -104,6 +104,13 @@ def test_too_many_bad_rows_stop_it_before_anything_is_learnt(tmp_path, model):
         fine_tune(replace(long, shape=BatchShape(length=32, batch_size=2)))
 
 
+def test_a_layout_that_is_none_is_no_fault_of_the_rows(tmp_path, model):
+    wrong = replace(job(model, write(tmp_path, rows(tmp_path, 2, ("answer",))), tmp_path / "out"), layout="sideways")
+    with pytest.raises(ValueError, match="sideways"):
+        fine_tune(wrong)
+    assert not (tmp_path / "out").exists()
+
+
 def test_accelerate_reads_the_configuration():
     config = load_config_from_file(str(CONFIGS / "fsdp.yaml"))
     assert config.num_processes > 1
