@@ -13,8 +13,8 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
-from itertools import islice
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -69,10 +69,9 @@ class TrainingPlan:
         if self.optimizer not in ("adamw", "muon"):
             raise ValueError(f"optimizer {self.optimizer!r} must be 'adamw' or 'muon'")
 
-    @property
-    def uses_bf16(self) -> bool:
-        """Whether products are computed in bf16 here."""
-        return self.precision == "bf16" or (self.precision == "auto" and computes_in_bf16())
+    def uses_bf16(self, device: torch.device) -> bool:
+        """Whether products are computed in bf16 on this device."""
+        return self.precision == "bf16" or (self.precision == "auto" and computes_in_bf16(device))
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, from 0.
@@ -95,7 +94,7 @@ class StepLoss:
     Attributes:
         total: sum of the loss, with gradient.
         count: what it is divided by (tokens, frames, pairs).
-        shown: further figures for the log, each a mean over the batch.
+        shown: further figures for the log, each a mean over the batch; a stage's batches all have the same names.
     """
 
     total: Tensor
@@ -113,6 +112,7 @@ class Stage(Generic[BatchT]):
         loss: of the model on a batch.
         epoch: batches of an epoch, the same every time it is asked for the same number. Those with a method `to` are
             moved to the model's device.
+        given: what else a run must have to go on in a folder, by name, such as a hash of its data.
         on_cpu: stay on the processor where there is a GPU, as stages of a small model do, which make tensors there.
     """
 
@@ -120,6 +120,7 @@ class Stage(Generic[BatchT]):
     model: nn.Module
     loss: Callable[[nn.Module, BatchT], StepLoss]
     epoch: Callable[[int], Iterator[BatchT]]
+    given: Mapping[str, str | float | bool] = field(default_factory=dict)
     on_cpu: bool = False
 
 
@@ -140,7 +141,8 @@ def train(stage: Stage[Any], plan: TrainingPlan, folder: Path, *, watch: Watcher
         whether this is the main process, which writes what is left to write.
 
     Raises:
-        ValueError: the folder holds a run of another plan, an epoch has no batch, or the loss is not finite.
+        ValueError: the folder holds a run of another plan or of other data, an epoch has no batch, or loss or gradient
+            is not finite.
     """
     run = _Run(stage, plan, folder)
     run.resume()
@@ -171,17 +173,25 @@ class _Run:
         self._keep_plan()
         set_seed(plan.seed)
         stage.model.train()
-        self._model, *self._optimizers = self._accelerator.prepare(stage.model, *_optimizers(stage.model, plan))
+        self._uses_bf16 = plan.uses_bf16(self._accelerator.device)
+        optimizers = _optimizers(stage.model, plan, torch.bfloat16 if self._uses_bf16 else torch.float32)
+        self._model, *self._optimizers = self._accelerator.prepare(stage.model, *optimizers)
         self._writer: Any = None
 
     def _keep_plan(self) -> None:
-        path = self._folder / PLAN_NAME
-        written = json.dumps({"stage": self._stage.name, **asdict(self._plan)}, indent=1)
-        # A setting that came with a later version stood at its default before.
-        settled = {field.name: field.default for field in fields(self._plan) if field.default is not MISSING}
-        wanted = json.loads(written)
-        if path.is_file() and json.loads(json.dumps(settled)) | json.loads(path.read_text()) != wanted:
-            raise ValueError(f"{self._folder} holds a training run of another plan: give another folder, or empty it")
+        path, given = self._folder / PLAN_NAME, dict(self._stage.given)
+        written = json.dumps({"stage": self._stage.name, **asdict(self._plan), **given}, indent=1)
+        if path.is_file():
+            # A setting that came with a later version stood at its default before.
+            settled = {known.name: known.default for known in fields(self._plan) if known.default is not MISSING}
+            wanted = json.loads(written)
+            found = json.loads(json.dumps({**settled, **given})) | json.loads(path.read_text())
+            if others := sorted(name for name in found | wanted if found.get(name) != wanted.get(name)):
+                raise ValueError(
+                    f"{self._folder} holds a training run of another plan ({', '.join(others)}): "
+                    "give another folder, or empty it"
+                )
+        self._accelerator.wait_for_everyone()  # no process reads what another is writing
         if self.is_main:
             self._folder.mkdir(parents=True, exist_ok=True)
             path.write_text(written + "\n")
@@ -196,60 +206,70 @@ class _Run:
             _cut_metrics(self._folder / METRICS_NAME, self.step)
 
     def batches(self) -> Iterator[Any]:
-        """This process's batches from where the run stands, epoch after epoch."""
+        """This process's batches from where the run stands: all processes are dealt one stream, epoch after epoch."""
         accelerator = self._accelerator
-        skipped = self.step * self._plan.n_accumulated
-        number = 0
-        while True:
-            mine = islice(self._stage.epoch(number), accelerator.process_index, None, accelerator.num_processes)
-            n_seen = 0
-            for batch in mine:
-                n_seen += 1
-                if skipped:
-                    skipped -= 1
-                else:
-                    yield batch
-            if not n_seen:
-                raise ValueError(f"{self._stage.name}: epoch {number} has no batch for every process; give more data")
-            number += 1
+        n_dealt = self.step * self._plan.n_accumulated * accelerator.num_processes
+        return islice(self._stream(), n_dealt + accelerator.process_index, None, accelerator.num_processes)
+
+    def _stream(self) -> Iterator[Any]:
+        for number in count():
+            epoch = self._stage.epoch(number)
+            first = next(epoch, None)
+            if first is None:
+                raise ValueError(f"{self._stage.name}: epoch {number} has no batch; give more data")
+            yield first
+            yield from epoch
 
     def advance(self, batches: list[Any]) -> dict[str, float]:
         """One optimiser step over these batches; its figures."""
-        from accelerate.utils import send_to_device
-
         started_s = time.perf_counter()
         rate = self._plan.rate_at(self.step)
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["factor"]
-        total, count, shown = 0.0, 0, {}
-        for place, batch in enumerate(batches):
-            last = place == len(batches) - 1
-            with _maybe(self._accelerator.no_sync(self._model), not last), self._autocast():
-                loss = self._stage.loss(self._model, send_to_device(batch, self._accelerator.device))
-                # Summed over batches and averaged over processes by DDP; divided by the count below.
-                self._accelerator.backward(loss.total * self._accelerator.num_processes)
-            total, count, shown = total + loss.total.item(), count + loss.count, dict(loss.shown or {})
-        counted = torch.tensor([total, float(count)], dtype=torch.float64, device=self._accelerator.device)
-        sums = self._accelerator.reduce(counted)
-        total, n = (float(value) for value in sums)
-        self._scale_gradients(1 / max(1.0, n))
-        norm = self._accelerator.clip_grad_norm_(self._model.parameters(), self._plan.clip_norm)
-        if not (total == total and abs(total) != float("inf")):
+        n_left = range(len(batches) - 1, -1, -1)
+        losses = [self._backward(batch, is_last=left == 0) for batch, left in zip(batches, n_left, strict=True)]
+        loss = self._pooled(losses)
+        self._scale_gradients(1 / max(1.0, loss["count"]))
+        norm = float(self._accelerator.clip_grad_norm_(self._model.parameters(), self._plan.clip_norm))
+        if not (math.isfinite(loss["loss"]) and math.isfinite(norm)):
+            # Before the step: weights that are not numbers would go into the next checkpoint.
             raise ValueError(
-                f"{self._stage.name}: the loss of step {self.step} is {total}: lower the learning rate; "
-                f"the last checkpoint in {self._folder} is whole"
+                f"{self._stage.name}: at step {self.step} the loss is {loss['loss']} and the norm of its gradient "
+                f"{norm}: lower the learning rate; the last checkpoint in {self._folder} is whole"
             )
         for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad()
         self.step += 1
-        figures = {"loss": total / max(1.0, n), "rate": rate, "norm": float(norm), "count": n, **shown}
+        figures = {**loss, "rate": rate, "norm": norm}
         self._log(figures, time.perf_counter() - started_s)
         return figures
 
+    def _backward(self, batch: Any, *, is_last: bool) -> StepLoss:
+        """The loss of one batch, its gradient added to the others'; processes exchange theirs after the last."""
+        from accelerate.utils import send_to_device
+
+        with _maybe(self._accelerator.no_sync(self._model), not is_last), self._autocast():
+            loss = self._stage.loss(self._model, send_to_device(batch, self._accelerator.device))
+            # Summed over batches and averaged over processes by DDP; divided by the count afterwards.
+            self._accelerator.backward(loss.total * self._accelerator.num_processes)
+        return replace(loss, total=loss.total.detach())
+
+    def _pooled(self, losses: list[StepLoss]) -> dict[str, float]:
+        """Loss, count and further figures over the batches of all processes."""
+        names = list(losses[0].shown or {})
+        sums = torch.zeros(2 + len(names), dtype=torch.float64)
+        for loss in losses:
+            shown = [(loss.shown or {})[name] * loss.count for name in names]
+            sums += torch.tensor([loss.total.item(), float(loss.count), *shown], dtype=torch.float64)
+        reduced: Tensor = self._accelerator.reduce(sums.to(self._accelerator.device))
+        total, n, *shown = reduced.tolist()
+        means = {name: value / max(1.0, n) for name, value in zip(names, shown, strict=True)}
+        return {"loss": total / max(1.0, n), "count": n, **means}
+
     def _autocast(self) -> Any:
-        return torch.autocast(self._accelerator.device.type, torch.bfloat16, enabled=self._plan.uses_bf16)
+        return torch.autocast(self._accelerator.device.type, torch.bfloat16, enabled=self._uses_bf16)
 
     def _scale_gradients(self, factor: float) -> None:
         for parameter in self._model.parameters():
@@ -295,7 +315,7 @@ class _Run:
             self._writer = None
 
 
-def _optimizers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
+def _optimizers(model: nn.Module, plan: TrainingPlan, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
     """Matrices decay, vectors (norms, biases) do not."""
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     hidden = {name: p for name, p in trained.items() if plan.optimizer == "muon" and is_hidden(name, p)}
@@ -309,14 +329,13 @@ def _optimizers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimi
     ]
     if hidden:
         group = {"params": list(hidden.values()), "factor": FACTOR}
-        dtype = torch.bfloat16 if plan.uses_bf16 else torch.float32
         found.append(Muon([group], lr=plan.learning_rate, weight_decay=plan.weight_decay, dtype=dtype))
     return found
 
 
-def computes_in_bf16() -> bool:
-    """Whether bf16 is quicker than fp32 here: on a GPU that has it, or a processor that multiplies it."""
-    if torch.cuda.is_available():
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether bf16 is quicker than fp32 there: on a GPU that has it, or a processor that multiplies it."""
+    if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 

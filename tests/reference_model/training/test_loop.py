@@ -117,8 +117,49 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path):
         loss=lambda network, batch: StepLoss(total=network(batch[0]).sum() * float("nan"), count=1),
         epoch=stage.epoch,
     )
-    with pytest.raises(ValueError, match="loss of step 0 is nan"):
+    with pytest.raises(ValueError, match="at step 0 the loss is nan"):
         train(bad, plan(), tmp_path)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_take_it(tmp_path):
+    """The square root has no gradient at nothing, and its value there is fine."""
+    stage = line()
+    n_seen = 0
+
+    def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> StepLoss:
+        nonlocal n_seen
+        n_seen += 1
+        error = network(batch[0]).square().sum()
+        return StepLoss(total=error + ((error - error).abs().sqrt() if n_seen == 4 else 0), count=1)
+
+    bad = Stage(name="bad", model=stage.model, loss=loss, epoch=stage.epoch)
+    with pytest.raises(ValueError, match=r"at step 3 the loss is .* and the norm of its gradient nan"):
+        train(bad, plan(n_steps=4, checkpoint_every=2), tmp_path)
+    assert [path.name for path in sorted(tmp_path.glob("step-*"))] == ["step-0000002"]
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in stage.model.state_dict().values())
+
+
+def test_further_figures_are_means_over_the_batches_of_a_step(tmp_path):
+    def loss(network: nn.Module, batch: Tensor) -> StepLoss:
+        return StepLoss(total=network(batch).sum(), count=len(batch), shown={"rows": float(len(batch))})
+
+    epoch = [torch.ones(n, 1) for n in (1, 3)]
+    train(
+        Stage(name="shown", model=nn.Linear(1, 1), loss=loss, epoch=lambda _: iter(epoch)),
+        plan(n_steps=1, n_accumulated=2),
+        tmp_path,
+    )
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["rows"] == pytest.approx((1 * 1 + 3 * 3) / 4)
+
+
+def test_auto_asks_the_processor_for_a_stage_that_stays_there(monkeypatch):
+    """Where there is a GPU, too, what it computes in is no matter."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert not plan(precision="auto").uses_bf16(torch.device("cpu"))
+    assert plan(precision="auto").uses_bf16(torch.device("cuda"))
 
 
 def test_an_empty_epoch_is_refused(tmp_path):
@@ -134,7 +175,7 @@ def test_bf16_learns_too(tmp_path):
 
 @pytest.mark.parametrize("computes", [True, False])
 def test_auto_is_bf16_where_the_processor_computes_in_it(tmp_path, monkeypatch, computes):
-    monkeypatch.setattr(loop, "computes_in_bf16", lambda: computes)
+    monkeypatch.setattr(loop, "computes_in_bf16", lambda _device: computes)
     train(line(), plan(n_steps=20, precision="auto"), tmp_path / "auto")
     train(line(), plan(n_steps=20, precision="bf16" if computes else "no"), tmp_path / "told")
     assert curve(tmp_path / "auto") == curve(tmp_path / "told")
@@ -192,7 +233,7 @@ def test_gradients_are_cut_to_the_norm_after_the_division_by_the_count(tmp_path,
 
 def test_matrices_decay_and_vectors_do_not():
     model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
-    [optimizer] = loop._optimizers(model, plan(weight_decay=0.1))
+    [optimizer] = loop._optimizers(model, plan(weight_decay=0.1), torch.float32)
     decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert {name: decays[id(p)] for name, p in model.named_parameters()} == {
         "0.weight": 0.1,
@@ -288,6 +329,7 @@ def test_a_run_that_draws_goes_on_after_a_kill_with_the_same_curve(tmp_path):
 
 
 SHARDED = """
+import os
 import sys
 sys.path.insert(0, {tests!r})
 import torch
@@ -309,7 +351,7 @@ if distributed.get_rank() == 0:
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 distributed.barrier()
-distributed.destroy_process_group()
+os._exit(0)  # see `training_processes`: a thread of gloo may still hold a tensor when Python ends
 """
 
 
@@ -324,18 +366,25 @@ def test_weights_in_parts_on_two_processes_come_together(tmp_path):
 
 
 SCRIPT = """
+import os
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_loop import line, plan
 from aqaa_eval.reference_model.training.loop import train
-train(line(), plan(n_steps=20, n_accumulated={accumulated}), Path({folder!r}))
+for n_batches in (8, 3, 1):
+    stage = line(n_batches=n_batches)
+    train(stage, plan(n_steps=20, n_accumulated={accumulated}), Path({folder!r}) / str(n_batches))
+os._exit(0)
 """
 
 
 @pytest.mark.filterwarnings("default")
 def test_two_processes_give_the_loss_of_one(tmp_path):
-    """DDP over gloo: each process takes every other batch, so one step of two is two accumulated batches of one."""
+    """DDP over gloo: each process takes every other batch, so one step of two is two accumulated batches of one.
+
+    Of epochs of 3 batches and of 1, too, which the processes cannot share evenly.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     for name, n_processes, accumulated in (("one", 1, 2), ("two", 2, 1)):
         script = tmp_path / f"{name}.py"
@@ -346,7 +395,10 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
         command.append(str(script))
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
-    assert curve(tmp_path / "two") == pytest.approx(curve(tmp_path / "one"), rel=1e-4)
+    for n_batches in ("8", "3", "1"):
+        one, two = (curve(tmp_path / name / n_batches) for name in ("one", "two"))
+        assert len(two) == 20
+        assert two == pytest.approx(one, rel=1e-4)
 
 
 def test_a_plan_that_an_older_version_wrote_lacks_new_settings_and_goes_on(tmp_path):
