@@ -67,13 +67,22 @@ def read_recording(source: object) -> Recording:
 
 
 def _decode(file: Path | io.BytesIO, *, name: str) -> Recording:
-    if isinstance(file, Path) and not file.is_file():
-        raise AudioInputError(f"{name}: there is no such file")
+    if isinstance(file, Path):
+        _must_be_there(file, name)
     try:
         samples, rate_hz = soundfile.read(file, dtype="float32", always_2d=False)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise AudioInputError(f"{name} is no audio that libsndfile reads: {error}") from error
     return Recording(samples=samples, sample_rate_hz=int(rate_hz), name=name)
+
+
+def _must_be_there(file: Path, name: str) -> None:
+    try:
+        is_there = file.is_file()
+    except OSError as error:  # such as a name that is too long: the sound itself in the place of its path
+        raise AudioInputError(f"{name[:80]}...: no file can have that name: {error.strerror}") from error
+    if not is_there:
+        raise AudioInputError(f"{name}: there is no such file")
 
 
 def _from_array(samples: object, rate_hz: object) -> Recording:

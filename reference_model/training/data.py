@@ -150,7 +150,7 @@ def _lines(path: Path, skipped: Skipped) -> Iterator[dict[str, Any]]:
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError(f"a row is an object with turns and answer, not {type(row).__name__}")
-            key = str(row.get("key") or key)
+            key = _key(row, key)
             yield {"key": key, **{name: _plain(row[name], name) if name in row else None for name in _PARTS}}
         except ValueError as error:
             skipped.n_seen += 1
@@ -164,7 +164,8 @@ def _plain(values: object, name: str) -> list[dict[str, str]]:
         audio = audio.get("path") if isinstance(audio, Mapping) else audio
         if not isinstance(audio, str):
             raise _wrong_sound(audio)
-        parts.append({"role": str(value.get("role") or ""), "text": str(value.get("text") or ""), "audio": audio})
+        role, text = _text(value, "role"), _text(value, "text")
+        parts.append({"role": role, "text": text, "audio": _encodable(audio, "audio")})
     return parts
 
 
@@ -177,7 +178,7 @@ def read_examples(rows: Iterable[Mapping[str, Any]], root: Path, skipped: Skippe
         skipped: takes what is not used; ask it with `check` when all is read.
     """
     for place, row in enumerate(rows):
-        key = str(row.get("key") or f"row {place}")
+        key = _key(row, f"row {place}")
         skipped.n_seen += 1
         try:
             answer = _segments(row.get("answer"), root, "answer")
@@ -189,7 +190,7 @@ def read_examples(rows: Iterable[Mapping[str, Any]], root: Path, skipped: Skippe
 def read_preferences(rows: Iterable[Mapping[str, Any]], root: Path, skipped: Skipped) -> Iterator[SpokenPreference]:
     """Rows with `chosen` and `rejected` in the place of `answer`."""
     for place, row in enumerate(rows):
-        key = str(row.get("key") or f"row {place}")
+        key = _key(row, f"row {place}")
         skipped.n_seen += 1
         try:
             chosen = _segments(row.get("chosen"), root, "chosen")
@@ -220,11 +221,34 @@ def _objects(values: object, name: str) -> list[Mapping[str, Any]]:
     return list(values)
 
 
+def _text(part: Mapping[str, Any], name: str) -> str:
+    """A text of a part; "" where there is none."""
+    value = part.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {type(value).__name__}, must be a text")
+    return _encodable(value, name)
+
+
+def _encodable(value: str, name: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} holds half of a character at {error.start}: it was cut within one") from error
+    return value
+
+
+def _key(row: Mapping[str, Any], otherwise: str) -> str:
+    """What messages call a row; a key is no reason to skip it."""
+    return str(row.get("key") or otherwise).encode("utf-8", "replace").decode("utf-8")
+
+
 def _turns(values: object, root: Path) -> tuple[SpokenTurn, ...]:
     turns = tuple(
         SpokenTurn(
-            role=str(value.get("role") or "human"),
-            text=str(value.get("text") or ""),
+            role=_text(value, "role") or "human",
+            text=_text(value, "text"),
             recording=_recording(value.get("audio"), root),
         )
         for value in _objects(values, "turns")
@@ -238,7 +262,7 @@ def _turns(values: object, root: Path) -> tuple[SpokenTurn, ...]:
 
 def _segments(values: object, root: Path, name: str) -> tuple[SpokenSegment, ...]:
     segments = tuple(
-        SpokenSegment(text=str(value.get("text") or ""), recording=_recording(value.get("audio"), root))
+        SpokenSegment(text=_text(value, "text"), recording=_recording(value.get("audio"), root))
         for value in _objects(values, name)
     )
     if not all(segment.text.strip() for segment in segments):

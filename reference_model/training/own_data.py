@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aqaa_eval.reference_model.checkpoint import load_model, save_model
+import numpy as np
+import torch
+
+from aqaa_eval.reference_model.checkpoint import LoadOptions, load_model, save_model
 from aqaa_eval.reference_model.layout import Layout, parse_layout
 from aqaa_eval.reference_model.model import StepAudioAQAA
 from aqaa_eval.reference_model.tokenizer.errors import AudioInputError
@@ -34,6 +38,9 @@ from aqaa_eval.reference_model.training.stages import BatchShape, dpo_stage, mas
 
 SKIPPED_NAME = "skipped.json"
 _CODED_AT_ONCE = 32
+_HASHED_NUMBERS = 1000
+_WHOLE = LoadOptions(dtype=torch.float32)
+"""What is learnt is often less than half precision can tell, however the weights were stored."""
 ItemT = TypeVar("ItemT")
 _log = logging.getLogger(__name__)
 
@@ -80,13 +87,14 @@ def fine_tune(job: OwnData, *, watch: Watcher | None = None) -> Path:
     """Supervised fine-tuning on AQTA and AQTAA rows; the same call again goes on.
 
     Returns:
-        the folder of the trained model.
+        the folder of the trained model, in fp32.
 
     Raises:
         TrainingDataError: too many rows cannot be used, or none is left.
-        ValueError: the model, the layout or the plan cannot be used.
+        ValueError: the model, the layout or the plan cannot be used, or `out` holds a run of other data, another model
+            or another plan.
     """
-    model = load_model(job.model)
+    model = load_model(job.model, options=_WHOLE)
     skipped = Skipped()
     examples = read_examples(rows_of(open_dataset(job.source, skipped)), _root(job.source), skipped)
     if job.speak:
@@ -94,19 +102,47 @@ def fine_tune(job: OwnData, *, watch: Watcher | None = None) -> Path:
     rows = list(_rows(_coded(examples, model, skipped), job, model, skipped))
     _tell_skipped(job, skipped, n_left=len(rows))
     stage = sft_stage("sft", model.backbone, rows, job.shape, seed=job.plan.seed)
-    return _trained(stage, job, model, watch)
+    return _trained(replace(stage, given=_given(job, model, rows)), job, model, watch)
 
 
 def prefer(job: OwnData, how: Preference, *, watch: Watcher | None = None) -> Path:
-    """Preference optimisation from the model as it is; see `fine_tune`."""
-    model = load_model(job.model)
+    """Preference optimisation from the model as it is; see `fine_tune`.
+
+    Raises:
+        ValueError: also for masked DPO in a layout without text, which has nothing left to learn from.
+    """
+    if how.mask_audio and parse_layout(job.layout).n_text == 0:
+        raise ValueError(
+            f"masked DPO learns from words, and answers in the layout {job.layout} have none: use plain DPO"
+        )
+    model = load_model(job.model, options=_WHOLE)
     skipped = Skipped()
     pairs = read_preferences(rows_of(open_dataset(job.source, skipped)), _root(job.source), skipped)
     rows = list(_preference_rows(pairs, job, model, skipped, mask_audio=how.mask_audio))
     _tell_skipped(job, skipped, n_left=len(rows))
     masked = masked_for_dpo(rows, model.vocabulary, mask_audio=how.mask_audio)
+    answers = [row for pair in masked for row in (pair.chosen, pair.rejected)]
+    given = {**_given(job, model, answers), "beta": how.beta, "mask_audio": how.mask_audio}
     stage = dpo_stage("dpo", model.backbone, masked, beta=how.beta, batch_size=job.shape.batch_size, seed=job.plan.seed)
-    return _trained(stage, job, model, watch)
+    return _trained(replace(stage, given=given), job, model, watch)
+
+
+def _given(job: OwnData, model: StepAudioAQAA, rows: Sequence[TrainingRow]) -> Mapping[str, str | float]:
+    """What a run must have to go on where another was stopped; its rows are the data as the model reads them."""
+    learnt = hashlib.sha256()
+    for row in rows:
+        learnt.update(np.asarray(row.ids, np.int32).tobytes() + np.asarray(row.loss, bool).tobytes())
+    begun = hashlib.sha256()
+    for name, tensor in model.backbone.state_dict().items():
+        some = tensor.flatten()[:: max(1, tensor.numel() // _HASHED_NUMBERS)]
+        begun.update(name.encode() + some.cpu().numpy().tobytes())
+    return {
+        "data": learnt.hexdigest(),
+        "model": begun.hexdigest(),
+        "layout": parse_layout(job.layout).name,
+        "length": job.shape.length,
+        "batch": job.shape.batch_size,
+    }
 
 
 def _root(source: str) -> Path:
@@ -187,7 +223,7 @@ def _trained(stage: Stage[Any], job: OwnData, model: StepAudioAQAA, watch: Watch
     is_main = train(stage, job.plan, job.out / "training", watch=watch)
     weights = whole_weights(stage.model)  # all processes together, if each has a part
     if is_main:
-        whole = load_model(job.model)
+        whole = load_model(job.model, options=_WHOLE)  # that of the stage may have its weights in parts
         prefix = "decoder."
         whole.backbone.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in weights.items()})
         save_model(whole, job.out / "model")

@@ -26,10 +26,17 @@ class BatchShape:
     Attributes:
         length: tokens of a block.
         batch_size: blocks of a batch.
+
+    Raises:
+        ValueError: one of them is below 1.
     """
 
     length: int
     batch_size: int
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or self.batch_size < 1:
+            raise ValueError(f"blocks of {self.length} tokens, {self.batch_size} in a batch: both must be at least 1")
 
 
 def sft_stage(

@@ -109,6 +109,10 @@ BROKEN = {
     "turns of texts": ({"turns": ["hi"]}, "turns holds str; give objects"),
     "a path outside": ({"answer": [{"text": "Four.", "audio": "../secret.wav"}]}, "leaves the folder"),
     "an absolute path": ({"answer": [{"text": "Four.", "audio": "/etc/passwd"}]}, "leaves the folder"),
+    "half of a character": ({"answer": [{"text": "Four \ud83d"}]}, "half of a character"),
+    "two texts in one": ({"answer": [{"text": ["Four.", "Five."]}]}, "text is list, must be a text"),
+    "a number as text": ({"turns": [{"role": "human", "text": 4, "audio": "q.wav"}]}, "text is int"),
+    "the sound itself": ({"answer": [{"text": "Four.", "audio": "UklGR" * 160}]}, "no file can have that name"),
     "audio of another type": ({"answer": [{"text": "Four.", "audio": 7}]}, "neither a path"),
 }
 

@@ -83,6 +83,50 @@ def test_preference_optimisation_masked_and_plain_go_apart(tmp_path, model):
     assert not torch.equal(weights(masked), weights(plain))
 
 
+def test_a_folder_goes_on_with_the_same_data_model_and_way_only(tmp_path, model):
+    """Or plain DPO after masked DPO would give back the masked model, and call it the plain one."""
+    source = write(tmp_path, rows(tmp_path, 3, ("chosen", "rejected")))
+    first = job(model, source, tmp_path / "out")
+    begun = weights(prefer(first, Preference()))
+    assert torch.equal(weights(prefer(first, Preference())), begun)
+    save_model(random_model(tiny(), seed=1), tmp_path / "other")
+    (tmp_path / "more").mkdir()
+    more = write(tmp_path / "more", rows(tmp_path / "more", 4, ("chosen", "rejected")))
+    for other, how, what in (
+        (first, Preference(mask_audio=False), "data, mask_audio"),
+        (first, Preference(beta=5.0), "beta"),
+        (replace(first, source=more), Preference(), "data"),
+        (replace(first, layout="text_to_audio"), Preference(), "data, layout"),
+        (replace(first, model=tmp_path / "other"), Preference(), "data, model"),  # its tokenizer hears other codes
+        (replace(first, shape=BatchShape(length=256, batch_size=3)), Preference(), "batch"),
+    ):
+        with pytest.raises(ValueError, match=rf"holds a training run of another plan \({what}\): give another folder"):
+            prefer(other, how)
+    assert torch.equal(weights(tmp_path / "out" / "model"), begun)
+
+
+@pytest.mark.parametrize("stored", [torch.bfloat16, torch.float16])
+def test_weights_stored_in_half_precision_are_trained_in_whole(tmp_path, model, stored):
+    """A step of 1e-5 is less than a half-precision weight can be moved by."""
+    half = load(str(model))
+    half.backbone.to(stored)
+    save_model(half, tmp_path / "half")
+    assert weights(tmp_path / "half").dtype == stored
+    source = write(tmp_path, rows(tmp_path, 3, ("answer",)))
+    small = replace(job(tmp_path / "half", source, tmp_path / "out"), plan=TrainingPlan(n_steps=2, learning_rate=1e-5))
+    after = weights(fine_tune(small))
+    assert after.dtype == torch.float32
+    moved = (after - weights(tmp_path / "half").float()).abs()
+    assert (moved > 0).float().mean() > 0.99
+    assert moved.max() < 4e-5
+
+
+def test_masked_dpo_of_answers_without_words_is_refused(tmp_path, model):
+    wordless = replace(job(model, "nowhere.jsonl", tmp_path / "out"), layout="audio_only")
+    with pytest.raises(ValueError, match="answers in the layout audio_only have none"):
+        prefer(wordless, Preference())
+
+
 def test_one_bad_row_of_many_is_named_and_skipped(tmp_path, model):
     good = rows(tmp_path, 21, ("answer",))
     short = {**good[3], "key": "too short"}
