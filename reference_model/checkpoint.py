@@ -42,6 +42,7 @@ from aqaa_eval.reference_model.weight_files import (
     load_shards,
     raise_faults,
     read_index,
+    remove_weights,
 )
 
 MODEL_TYPE = "step_audio_aqaa"
@@ -212,8 +213,7 @@ def save_model(model: StepAudioAQAA, folder: str | Path, *, max_shard_size: str 
     """Writes the one-folder form; weights of an earlier save there are replaced."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("model*.safetensors"), *folder.glob("model*.safetensors.index.json")]:
-        old.unlink()
+    remove_weights(folder)
     save_torch_state_dict(state_dict_of(model), folder, max_shard_size=max_shard_size)
     (folder / VOCABULARY_NAME).write_bytes(model.vocabulary.model_bytes)
     text = json.dumps(config_values(model.config), indent=2)

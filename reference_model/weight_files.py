@@ -79,6 +79,12 @@ def read_index(folder: Path) -> dict[str, StoredTensor]:
     return stored
 
 
+def remove_weights(folder: Path) -> None:
+    """Remove what a save left in a folder: shards and an index that stay would be read with, or before, new ones."""
+    for old in [*folder.glob("model*.safetensors"), *folder.glob("model*.safetensors.index.json")]:
+        old.unlink()
+
+
 def _read_weight_map(path: Path) -> dict[str, str]:
     """File names by key, from the index of a sharded checkpoint."""
     try:

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from aqaa_eval.reference_model.tokenizer.errors import WeightsError
-from aqaa_eval.reference_model.weight_files import StoredTensor, raise_faults, read_index
+from aqaa_eval.reference_model.weight_files import StoredTensor, raise_faults, read_index, remove_weights
 
 PAPER_WEIGHTS = (5.0, 5.0, 1.0)
 """SFT 1, SFT 2, DPO."""
@@ -26,8 +26,8 @@ PAPER_WEIGHTS = (5.0, 5.0, 1.0)
 def merge_checkpoints(folders: Sequence[Path], out: Path, *, weights: Sequence[float] = PAPER_WEIGHTS) -> None:
     """Write the weighted mean of checkpoints of one shape.
 
-    Shards, index and every other file are those of the first folder. Tensors that are not floating point must be equal
-    in all. Where it fails, nothing is left in `out`.
+    Shards, index and every other file are those of the first folder; weights that `out` held are replaced. Tensors that
+    are not floating point must be equal in all. Where it fails, nothing is left in `out`.
 
     Args:
         folders: checkpoints, each `model.safetensors` or shards with an index.
@@ -53,6 +53,7 @@ def merge_checkpoints(folders: Sequence[Path], out: Path, *, weights: Sequence[f
         for part in parts.values():
             part.unlink(missing_ok=True)
         raise
+    remove_weights(out)
     for name, part in parts.items():
         part.replace(out / name)
     _copy_rest(folders[0], out)

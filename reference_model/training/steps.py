@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -66,6 +67,7 @@ from aqaa_eval.reference_model.vocoder.hift import MelToWave
 from aqaa_eval.reference_model.vocoder.vocoder import Vocoder
 
 MERGED = "merged"
+_log = logging.getLogger(__name__)
 _CMVN_TAKES = 400
 _MEAN_TAKES = 400
 _CODEBOOK_TAKES = 1000
@@ -278,7 +280,8 @@ def make_models(
         for name, mask_audio in (("dpo", True), ("dpo_plain", False)):
             backbone.separate_projections()  # answering has joined them
             backbone.load_state_dict(first)
-            decoder.prefer(name, backbone, masked_for_dpo(pairs, vocabulary, mask_audio=mask_audio))
+            if pairs:
+                decoder.prefer(name, backbone, masked_for_dpo(pairs, vocabulary, mask_audio=mask_audio))
             decoder.save(name, backbone)
     if until is Until.MERGE:
         folders = [shop.models / name for name in ("sft1", "sft2", "dpo")]
@@ -287,7 +290,10 @@ def make_models(
 
 
 def make_preferences(shop: Workshop, model: StepAudioAQAA, lessons: Lessons, rank: Rank) -> list[PreferenceRow]:
-    """Pairs of answers that the stage-1 model gave to the same question, the better one first."""
+    """Pairs of answers that the stage-1 model gave to the same question, the better one first.
+
+    There may be none: a good model says the same twice. Then nothing is preferred, and DPO's weights are SFT 1's.
+    """
     made = shop.folder / "preferences.json"
     if not made.is_file():
         every = max(1, len(shop.trained_pairs) // shop.recipe.n_preferences)
@@ -298,7 +304,7 @@ def make_preferences(shop: Workshop, model: StepAudioAQAA, lessons: Lessons, ran
         os.replace(temporary, made)
     rows = json.loads(made.read_text("utf-8"))
     if not rows:
-        raise ValueError(f"{made}: no question got two answers of different worth, so there is nothing to prefer")
+        _log.warning("%s: no question got two answers of different worth; DPO leaves SFT 1 as it is", made)
     return [
         PreferenceRow(
             chosen=TrainingRow.of(row["prompt"], row["chosen"]), rejected=TrainingRow.of(row["prompt"], row["rejected"])

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import shutil
 import weakref
+from collections.abc import Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from aqaa_eval.reference_model.checkpoint import load_model, save_model
@@ -87,22 +90,59 @@ def test_a_merge_that_fails_in_its_last_shard_leaves_nothing(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_merge_into_a_folder_that_held_shards_leaves_none_of_them(tmp_path):
+    for seed, size in ((1, "4MB"), (2, "1GB")):
+        save_model(random_model(tiny(), seed), tmp_path / str(seed), max_shard_size=size)
+        merge_checkpoints([tmp_path / str(seed)] * 2, tmp_path / "out", weights=(1, 1))
+    assert [path.name for path in (tmp_path / "out").glob("*.safetensors*")] == ["model.safetensors"]
+    wanted, merged = load_model(tmp_path / "2"), load_model(tmp_path / "out")
+    torch.testing.assert_close(merged.backbone.lm_head.weight, wanted.backbone.lm_head.weight)
+
+
+class Alive:
+    """Bytes of the tensors that were seen and are still held, and the most of them at any time."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._seen: list[weakref.ref] = []
+
+    def see(self, tensors: Iterable[torch.Tensor]) -> None:
+        self._seen.extend(weakref.ref(tensor) for tensor in tensors)
+        self.most = max(self.most, sum(t.nbytes for ref in self._seen if (t := ref()) is not None))
+
+
 def test_no_more_than_one_shard_is_held_at_a_time(tmp_path, monkeypatch):
+    """Written: one shard. Read: a tensor of each checkpoint."""
     save_model(random_model(tiny(), 1), tmp_path / "one", max_shard_size="4MB")
-    held: list[weakref.ref] = []
-    most = 0
+    written, read = Alive(), Alive()
 
     def save(tensors, path, metadata):
-        nonlocal most
-        held.extend(weakref.ref(tensor) for tensor in tensors.values())
-        most = max(most, sum(t.nbytes for ref in held if (t := ref()) is not None))
+        written.see(tensors.values())
         save_file(tensors, path, metadata=metadata)
 
+    class Watched:
+        def __init__(self, file):
+            self.file = file
+
+        def get_tensor(self, key):
+            tensor = self.file.get_tensor(key)
+            read.see([tensor])
+            return tensor
+
+    @contextmanager
+    def watched_open(*arguments):
+        with safe_open(*arguments) as file:
+            yield Watched(file)
+
     monkeypatch.setattr(merging, "save_file", save)
+    monkeypatch.setattr(merging, "safe_open", watched_open)
     merge_checkpoints([tmp_path / "one", tmp_path / "one"], tmp_path / "out", weights=(1, 1))
-    shards = [path.stat().st_size for path in (tmp_path / "out").glob("*.safetensors")]
+    paths = list((tmp_path / "out").glob("*.safetensors"))
+    shards = [path.stat().st_size for path in paths]
     assert len(shards) > 2
-    assert most <= max(shards) < 0.7 * sum(shards)
+    assert written.most <= max(shards) < 0.7 * sum(shards)
+    largest = max(tensor.nbytes for path in paths for tensor in load_file(path).values())
+    assert 0 < read.most < 2 * largest + 0.1 * max(shards)
 
 
 @pytest.mark.parametrize("shares", [(1,), (1, 1, 1), (-1, 2), (0, 0), (float("nan"), 1)])
