@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from aqaa_eval.cli.training_processes import end_with
 from aqaa_eval.cli.training_progress import TrainingProgress
 from aqaa_eval.cli.training_recipe import (
     DEFAULT_JOBS,
@@ -27,7 +28,10 @@ app = typer.Typer(no_args_is_help=True, help="Train the reference model: from no
 
 Preset = Annotated[
     str,
-    typer.Option(help="Recipe: tiny (hours on two cores), further (an hour, from --start) or smoke (a minute, noise)."),
+    typer.Option(
+        help="Recipe: tiny (three hours on two cores), long (most of a day's work), further (an hour, from --start) "
+        "or smoke (a minute, noise)."
+    ),
 ]
 Work = Annotated[Path, typer.Option(help="Folder for everything that is made; the same command goes on there.")]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model to start from.")]
@@ -60,6 +64,7 @@ Jobs = Annotated[
     ),
 ]
 _DEFAULT_WORK = Path("runs/train-tiny")
+_OF_A_RECIPE = ("preset", "start", "keep_tokenizer", "out")
 
 
 @app.command(name="all")
@@ -142,10 +147,13 @@ def codebooks(
 
 @app.command()
 def sft(
+    context: typer.Context,
     model: Model = None,
     data: Data = None,
     out: Trained = None,
     preset: OwnPreset = None,
+    start: Start = None,
+    keep_tokenizer: KeepTokenizer = False,
     steps: Steps = 1000,
     rate: Rate = 1e-5,
     layout: Layout = "interleave_10_15",
@@ -173,8 +181,9 @@ def sft(
     from aqaa_eval.cli.training_voice import answer_voice
     from aqaa_eval.reference_model.training.own_data import fine_tune
 
-    if _is_recipe("sft", preset, model, data):
-        print(make_models("sft", preset or "", out or _DEFAULT_WORK))
+    if _is_recipe(context, preset):
+        work = out or _DEFAULT_WORK
+        print(make_models("sft", preset or "", work, start=start, keep_tokenizer=keep_tokenizer))
         return
     with clear_errors("sft"):
         plan = _plan(steps, rate, precision, seed, accumulate)
@@ -183,15 +192,18 @@ def sft(
             job = replace(job, speak=answer_voice(voice))
         with TrainingProgress() as progress:
             made = fine_tune(job, watch=progress.of("sft", steps))
-    print(made)
+    end_with(made)
 
 
 @app.command()
 def dpo(
+    context: typer.Context,
     model: Model = None,
     data: Data = None,
     out: Trained = None,
     preset: OwnPreset = None,
+    start: Start = None,
+    keep_tokenizer: KeepTokenizer = False,
     steps: Steps = 100,
     rate: Rate = 1e-6,
     layout: Layout = "interleave_10_15",
@@ -213,25 +225,29 @@ def dpo(
     """
     from aqaa_eval.reference_model.training.own_data import Preference, prefer
 
-    if _is_recipe("dpo", preset, model, data):
-        print(make_models("dpo", preset or "", out or _DEFAULT_WORK))
+    if _is_recipe(context, preset):
+        work = out or _DEFAULT_WORK
+        print(make_models("dpo", preset or "", work, start=start, keep_tokenizer=keep_tokenizer))
         return
     with clear_errors("dpo"):
         plan = _plan(steps, rate, precision, seed, accumulate)
         job = replace(_job(model, data, out, plan, layout, (length, batch)), recompute=checkpointing)
         with TrainingProgress() as progress:
             made = prefer(job, Preference(beta=beta, mask_audio=not plain), watch=progress.of("dpo", steps))
-    print(made)
+    end_with(made)
 
 
 @app.command()
 def merge(
+    context: typer.Context,
     models: Annotated[
         list[Path] | None, typer.Argument(help="Folders of models of one shape: SFT 1, SFT 2, DPO.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the merged model.")] = None,
     weights: Annotated[str, typer.Option(help="One per model; they are divided by their sum.")] = "5,5,1",
     preset: OwnPreset = None,
+    start: Start = None,
+    keep_tokenizer: KeepTokenizer = False,
 ) -> None:
     """The weighted mean of checkpoints, one shard in memory at a time.
 
@@ -242,8 +258,9 @@ def merge(
     """
     from aqaa_eval.reference_model.training.merging import merge_checkpoints
 
-    if _is_recipe("merge", preset, *models or ()):
-        print(make_models("merge", preset or "", out or _DEFAULT_WORK))
+    if _is_recipe(context, preset):
+        work = out or _DEFAULT_WORK
+        print(make_models("merge", preset or "", work, start=start, keep_tokenizer=keep_tokenizer))
         return
     with clear_errors("merge"):
         merged = _given("--out", out)
@@ -251,14 +268,26 @@ def merge(
     print(merged)
 
 
-def _is_recipe(verb: str, preset: str | None, *own: object) -> bool:
-    """Whether a stage is one of a recipe's, and not on data of one's own."""
+def _is_recipe(context: typer.Context, preset: str | None) -> bool:
+    """Whether a stage is one of a recipe's, and not on data of one's own; options of the other kind are refused."""
     from aqaa_eval.core.errors import UsageError
 
-    if preset and any(value is not None for value in own):
+    verb, given = context.info_name, {}
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            given[parameter.name] = (
+                parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.opts[0].upper()
+            )
+    own = [shown for name, shown in given.items() if name not in _OF_A_RECIPE]
+    if preset and own:
         raise UsageError(
-            f"train {verb} --preset {preset} follows a recipe: give it alone, or models and data of your own"
+            f"train {verb} --preset {preset} follows a recipe, which has models, data and numbers of its own: "
+            f"leave out {', '.join(own)}"
         )
+    astray = [given[name] for name in ("start", "keep_tokenizer") if name in given]
+    if not preset and astray:
+        raise UsageError(f"train {verb}: {', '.join(astray)} belongs to a recipe: give --preset, too, or --model")
     return preset is not None
 
 

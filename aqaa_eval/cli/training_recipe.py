@@ -101,7 +101,8 @@ def workshop(
         with clear_errors("speak"):
             told, n_workers = without_figures(progress, "speech"), os.cpu_count() or 1
             speak_domain(pairs, OfflineStudio(), shop.speech, n_workers=n_workers, watch=told)
-        yield shop
+        with clear_errors(f"--preset {preset}"):
+            yield shop
 
 
 def without_figures(progress: TrainingProgress, stage: str) -> Callable[[int, int], None]:

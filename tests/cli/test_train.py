@@ -25,7 +25,7 @@ STAGES = {"sft": {"before", "sft1", "sft2"}, "dpo": {"dpo", "dpo_plain"}, "merge
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("--preset", "huge"), "--preset huge: there is no such recipe; use one of tiny, further, smoke"),
+        (("--preset", "huge"), "--preset huge: there is no such recipe; use one of tiny, long, further, smoke"),
         (("--start", "nowhere"), "train --start nowhere: nowhere/config.json is missing"),
         (("--keep-tokenizer",), "train --keep-tokenizer: a tokenizer can be kept only of a start: give one"),
     ],
@@ -147,7 +147,16 @@ def buzz(text: str) -> tuple[np.ndarray, int]:
     [
         (("sft", "--data", "rows.jsonl", "--out", "x"), "train sft: --model is missing; give it, or --preset tiny"),
         (("dpo", "--model", "m", "--out", "x"), "train dpo: --data is missing"),
-        (("sft", "--preset", "smoke", "--model", "m"), "train sft --preset smoke follows a recipe: give it alone"),
+        (
+            ("sft", "--preset", "smoke", "--model", "m", "--steps", "9"),
+            "numbers of its own: leave out --model, --steps",
+        ),
+        (("dpo", "--preset", "smoke", "--plain"), "train dpo --preset smoke follows a recipe, which has models, data"),
+        (("merge", "a", "b", "--preset", "smoke"), "leave out MODELS"),
+        (("sft", "--model", "m", "--start", "tiny"), "train sft: --start belongs to a recipe: give --preset"),
+        (("sft", "--preset", "further"), "--preset further takes trained weights further: give them by --start"),
+        (("sft", "--preset", "smoke", "--keep-tokenizer"), "a tokenizer can be kept only of a start: give one"),
+        (("sft", "--model", "m", "--data", "d", "--out", "x", "--batch", "0"), "0 in a batch: both must be at least 1"),
         (("merge", "a", "b"), "train merge: --out is missing"),
         (("all", "--preset", "further"), "--preset further takes trained weights further: give them by --start"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,7 +27,7 @@ from aqaa_eval.reference_model.training.domain.pairs import HELD_OUT, TRAIN, Ask
 from aqaa_eval.reference_model.training.domain.voice_templates import ABOUT_THE_VOICE
 from aqaa_eval.reference_model.training.lessons import Lessons, written
 from aqaa_eval.reference_model.training.preferences import Candidate
-from aqaa_eval.reference_model.training.recipe import smoke_recipe, tiny_recipe
+from aqaa_eval.reference_model.training.recipe import RECIPES, smoke_recipe
 from aqaa_eval.reference_model.training.rows import CodedSegment, CodedTurn, TrainingRow
 from aqaa_eval.reference_model.training.shipping import ship
 from aqaa_eval.reference_model.training.side_by_side import beside
@@ -136,6 +137,20 @@ def test_the_merged_model_is_the_weighted_mean_of_the_stages(shop, merged):
     assert not torch.equal(weights["dpo"], weights["dpo_plain"])
 
 
+def test_without_a_pair_dpo_leaves_stage_1_as_it_is_and_the_rest_goes_on(shop, merged, tmp_path, caplog):
+    """A good model gives the same answer twice; hours of training must not end there."""
+    again = replace(shop, folder=tmp_path / "work")
+    shutil.copytree(shop.folder, again.folder, ignore=shutil.ignore_patterns("dpo*", steps.MERGED))
+    (again.folder / "preferences.json").write_text("[]")
+    assert make(again).is_dir()
+    assert "no question got two answers of different worth" in caplog.text
+    key = "model.layers.0.mlp.down_proj.weight"
+    weights = {name: load(str(again.models / name)).backbone.state_dict()[key] for name in MODELS}
+    assert torch.equal(weights["dpo"], weights["sft1"])
+    assert torch.equal(weights["dpo_plain"], weights["sft1"])
+    torch.testing.assert_close(weights["merged"], (6 * weights["sft1"] + 5 * weights["sft2"]) / 11)
+
+
 def test_what_is_shipped_hears_the_same_codes_at_half_the_size(shop, merged, tmp_path):
     shipped = load(str(ship(merged, tmp_path / "shipped")), options=LoadOptions(dtype=torch.float32))
     whole = load(str(merged))
@@ -148,10 +163,11 @@ def test_what_is_shipped_hears_the_same_codes_at_half_the_size(shop, merged, tmp
 
 
 def test_a_second_call_makes_nothing_twice(shop, merged):
-    before = {path: path.stat().st_mtime_ns for path in shop.folder.rglob("metrics.jsonl")}
+    before = {path: path.read_text() for path in shop.folder.rglob("metrics.jsonl")}
     stored = load(str(merged)).fingerprint()
     make(shop)
-    assert {path: path.read_text().count("\n") for path in before} == {
+    assert {path: path.read_text() for path in before} == before  # the seconds of each step among it
+    assert {path: text.count("\n") for path, text in before.items()} == {
         path: shop.recipe.plans[re.sub("_(plain|dual|linguistic|semantic)$", "", path.parent.name)].n_steps
         for path in before
     }
@@ -333,5 +349,11 @@ def test_a_rare_kind_of_question_is_repeated(shop, merged):
     assert set(asked[0]) == set(asked[1])
 
 
-def test_the_recipes_name_every_stage():
-    assert set(tiny_recipe().plans) == set(smoke_recipe().plans)
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipes_name_every_stage(name):
+    assert set(RECIPES[name]().plans) == set(smoke_recipe().plans)
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "smoke"])
+def test_a_recipe_makes_a_model_of_the_shipped_sizes(name):
+    assert RECIPES[name]().config == load("tiny").config
