@@ -120,10 +120,10 @@ def load_model(name_or_path: str | Path, *, seed: int = 0, options: LoadOptions 
     name = str(name_or_path)
     if name == "tiny-random":
         return random_model(tiny(), seed)
-    folder = Path(name_or_path)
+    folder = weights_folder(name_or_path)
     options = options or LoadOptions()
-    if name in PRESETS and not folder.exists():
-        folder, options = _bundled(name), replace(options, dtype=options.dtype or torch.float32)
+    if folder.parent == BUNDLED:
+        options = replace(options, dtype=options.dtype or torch.float32)
     config = read_model_config(folder)
     stored = read_index(folder)
     parts = _blank_parts(config)
@@ -145,7 +145,15 @@ def load_model(name_or_path: str | Path, *, seed: int = 0, options: LoadOptions 
     )
 
 
-def _bundled(name: str) -> Path:
+def weights_folder(name_or_path: str | Path) -> Path:
+    """The folder behind a model's name: that of the bundled weights of a preset, or the one that is named.
+
+    Raises:
+        WeightsError: a preset without bundled weights.
+    """
+    name = str(name_or_path)
+    if name not in PRESETS or Path(name).exists():
+        return Path(name)
     if not (BUNDLED / name).is_dir():
         raise WeightsError(
             f"{name} is a preset, which has sizes but no weights: use tiny, tiny-random or a folder of weights"

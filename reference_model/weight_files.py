@@ -38,6 +38,11 @@ class StoredTensor:
     path: Path
 
     @property
+    def is_float(self) -> bool:
+        """Whether it holds floating-point numbers."""
+        return self.kind in _FLOATS
+
+    @property
     def n_elements(self) -> int:
         """How many numbers it has."""
         product = 1
@@ -124,11 +129,12 @@ def find_faults(expected: Mapping[str, Tensor], stored: Mapping[str, StoredTenso
     return sorted(faults)
 
 
-def raise_faults(faults: Iterable[str], *, source: str) -> None:
-    """Raises one WeightsError that lists all faults, if there are any."""
+def raise_faults(faults: Iterable[str], *, source: str, most: int | None = None) -> None:
+    """Raises one WeightsError that lists all faults, or the first `most`, if there are any."""
     lines = list(faults)
     if lines:
-        text = "\n  ".join(lines)
+        left = len(lines[most:]) if most else 0
+        text = "\n  ".join([*lines[:most], *([f"... and {left} more"] if left else [])])
         raise WeightsError(f"{source} does not fit in {len(lines)} place{'s' if len(lines) > 1 else ''}:\n  {text}")
 
 

@@ -6,9 +6,12 @@ one, so a merge of 130 B parameters needs the memory of one shard.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import fields
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -16,18 +19,23 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from aqaa_eval.reference_model.config import Step1Config
 from aqaa_eval.reference_model.tokenizer.errors import WeightsError
 from aqaa_eval.reference_model.weight_files import StoredTensor, raise_faults, read_index, remove_weights
 
 PAPER_WEIGHTS = (5.0, 5.0, 1.0)
 """SFT 1, SFT 2, DPO."""
+_LISTED = 10
+_OF_ANSWERS = ("layouts", "max_new_tokens", "temperature")
+"""Settings of a configuration that no weight depends on."""
 
 
 def merge_checkpoints(folders: Sequence[Path], out: Path, *, weights: Sequence[float] = PAPER_WEIGHTS) -> None:
     """Write the weighted mean of checkpoints of one shape.
 
-    Shards, index and every other file are those of the first folder; weights that `out` held are replaced. Tensors that
-    are not floating point must be equal in all. Where it fails, nothing is left in `out`.
+    Shards, index and every other file are those of the first folder; weights that `out` held are replaced. The mean has
+    the widest of a tensor's floating-point types. Tensors that are not floating point must be equal in all. Where it
+    fails, nothing is left in `out`.
 
     Args:
         folders: checkpoints, each `model.safetensors` or shards with an index.
@@ -35,14 +43,14 @@ def merge_checkpoints(folders: Sequence[Path], out: Path, *, weights: Sequence[f
         weights: one per folder, at least 0, not all 0; they are divided by their sum.
 
     Raises:
-        WeightsError: another number of weights than folders, keys, shapes or types that differ, a vocabulary that
-            differs (every such fault is listed), or the first tensor with numbers that are not finite.
+        WeightsError: another number of weights than folders, keys, shapes, sizes or a vocabulary that differ (the first
+            such faults are listed), or the first tensor with numbers that are not finite.
     """
     shares = _shares(weights, len(folders))
     if out.resolve() in [folder.resolve() for folder in folders]:
         raise WeightsError(f"{out} is one of the checkpoints that are merged; write to another folder")
     stored = [read_index(folder) for folder in folders]
-    raise_faults(_differences(folders, stored), source="the checkpoints to be merged")
+    raise_faults(_differences(folders, stored), source="the checkpoints to be merged", most=_LISTED)
     out.mkdir(parents=True, exist_ok=True)
     names = sorted({tensor.path.name for tensor in stored[0].values()})
     parts = {name: out / f"{name}.part" for name in names}
@@ -73,16 +81,44 @@ def _differences(folders: Sequence[Path], stored: Sequence[dict[str, StoredTenso
     first_vocabulary = _vocabulary(folders[0])
     for folder, tensors in zip(folders[1:], stored[1:], strict=True):
         if _vocabulary(folder) != first_vocabulary:
-            faults.append(f"{folder.name} has another tokenizer.model than {folders[0].name}")
-        faults += [f"{folder.name} lacks {key}" for key in stored[0] if key not in tensors]
-        faults += [f"{folder.name} has {key}, which {folders[0].name} lacks" for key in tensors if key not in stored[0]]
+            faults.append(f"{folder} has another tokenizer.model than {folders[0]}")
+        faults += _other_sizes(folder, folders[0])
+        faults += [f"{folder} lacks {key}" for key in stored[0] if key not in tensors]
+        faults += [f"{folder} has {key}, which {folders[0]} lacks" for key in tensors if key not in stored[0]]
         faults += [
-            f"{key} is {tensors[key].kind} {tensors[key].shape} in {folder.name} and {mine.kind} {mine.shape} in "
-            f"{folders[0].name}"
+            f"{key} is {tensors[key].kind} {tensors[key].shape} in {folder} and {mine.kind} {mine.shape} in "
+            f"{folders[0]}"
             for key, mine in stored[0].items()
-            if key in tensors and (tensors[key].shape, tensors[key].kind) != (mine.shape, mine.kind)
+            if key in tensors and not _can_be_averaged(tensors[key], mine)
         ]
     return faults
+
+
+def _can_be_averaged(one: StoredTensor, other: StoredTensor) -> bool:
+    return one.shape == other.shape and (one.kind == other.kind or (one.is_float and other.is_float))
+
+
+def _other_sizes(folder: Path, first: Path) -> list[str]:
+    mine, theirs = _sizes(folder), _sizes(first)
+    return [
+        f"{name} is {mine.get(name)} in {folder}/config.json and {theirs.get(name)} in {first}'s"
+        for name in sorted(mine.keys() | theirs)
+        if mine.get(name) != theirs.get(name)
+    ]
+
+
+def _sizes(folder: Path) -> dict[str, object]:
+    """What a configuration says of the weights, by dotted name; of a published folder the decoder's part."""
+    path = folder / "config.json"
+    values = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if ours := values.get("aqaa"):
+        return {
+            f"{part}.{name}" if isinstance(inner, dict) else part: value
+            for part, inner in ours.items()
+            for name, value in (inner.items() if isinstance(inner, dict) else [("", inner)])
+            if part not in _OF_ANSWERS
+        }
+    return {each.name: values[each.name] for each in fields(Step1Config) if each.name in values}
 
 
 def _vocabulary(folder: Path) -> bytes:
@@ -114,11 +150,12 @@ def _mean(tensors: Sequence[Tensor], shares: Sequence[float], key: str, folders:
         return first
     # In fp32 at the least: three bf16 numbers averaged in bf16 lose a bit of what the stages learnt.
     total = torch.zeros(first.shape, dtype=torch.promote_types(first.dtype, torch.float32))
+    widest = reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
     for tensor, share, folder in zip(tensors, shares, folders, strict=True):
         if not bool(torch.isfinite(tensor).all()):
             raise WeightsError(f"{key} holds NaN or infinite numbers in {folder}: that stage diverged")
         total.add_(tensor.to(total.dtype), alpha=share)
-    return total.to(first.dtype)
+    return total.to(widest)
 
 
 def _copy_rest(folder: Path, out: Path) -> None:

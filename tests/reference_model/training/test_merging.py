@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import weakref
 from collections.abc import Iterable
@@ -63,13 +64,49 @@ def test_a_sharded_model_is_merged_shard_by_shard_and_loads(tmp_path):
 
 def test_shapes_keys_types_and_vocabularies_that_differ_are_all_listed(tmp_path):
     one = folder(tmp_path, "one", weights(1.0) | {"only": torch.zeros(1)})
-    two = folder(tmp_path, "two", {"a": torch.zeros(3, 2), "b": torch.zeros(4, dtype=torch.float16)})
+    two = folder(tmp_path, "two", {"a": torch.zeros(3, 2), "b": torch.zeros(4, dtype=torch.int64)})
     (two / "tokenizer.model").write_bytes(b"other")
     with pytest.raises(WeightsError) as caught:
         merge_checkpoints([one, two], tmp_path / "out", weights=(1, 1))
     told = str(caught.value)
-    assert all(part in told for part in ("two lacks only", "F32 (2, 3)", "(3, 2)", "F16", "another tokenizer.model"))
+    assert all(part in told for part in ("two lacks only", "F32 (2, 3)", "(3, 2)", "I64", "another tokenizer.model"))
     assert not (tmp_path / "out").exists()
+
+
+def test_sizes_that_no_tensor_shows_must_be_equal_too(tmp_path):
+    """Six heads or three have the same matrices; so has a vocabulary whose audio begins elsewhere."""
+    for name in ("one", "two"):
+        save_model(random_model(tiny(), 1), tmp_path / name)
+    path = tmp_path / "two" / "config.json"
+    values = json.loads(path.read_text())
+    values["aqaa"]["step1"]["num_attention_heads"] //= 2
+    values["aqaa"]["first_audio_id"] -= 8
+    values["aqaa"]["temperature"] = 0.9  # of its answers: no matter here
+    path.write_text(json.dumps(values))
+    with pytest.raises(WeightsError) as caught:
+        merge_checkpoints([tmp_path / "one", tmp_path / "two"], tmp_path / "out", weights=(1, 1))
+    told = str(caught.value)
+    assert "2 places" in told
+    assert f"first_audio_id is 760 in {tmp_path}/two/config.json and 768 in {tmp_path}/one's" in told
+    assert "step1.num_attention_heads is 3 in " in told
+
+
+def test_many_faults_are_told_in_few_lines(tmp_path):
+    stages = [folder(tmp_path, name, {f"{name}{place}": torch.zeros(1) for place in range(40)}) for name in "ab"]
+    with pytest.raises(WeightsError) as caught:
+        merge_checkpoints(stages, tmp_path / "out", weights=(1, 1))
+    lines = str(caught.value).splitlines()
+    assert "80 places" in lines[0]
+    assert len(lines) == 12
+    assert lines[-1].strip() == "... and 70 more"
+
+
+def test_checkpoints_in_half_and_whole_precision_have_a_mean_in_whole(tmp_path):
+    stages = [folder(tmp_path, "half", weights(1.0, dtype=torch.float16)), folder(tmp_path, "whole", weights(1.0001))]
+    merge_checkpoints(stages, tmp_path / "out", weights=(1, 1))
+    merged = load_file(tmp_path / "out" / "model.safetensors")["a"]
+    assert merged.dtype == torch.float32
+    assert merged.unique().item() == pytest.approx(1.00005, abs=1e-7)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
