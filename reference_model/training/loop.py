@@ -9,6 +9,7 @@ so two processes of half a batch make the step of one process.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import shutil
 import time
@@ -22,11 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from aqaa_eval.reference_model.training.muon import FACTOR, Muon, is_hidden
+from aqaa_eval.reference_model.training.step_log import StepLog
 
 BatchT = TypeVar("BatchT")
-METRICS_NAME = "metrics.jsonl"
 PLAN_NAME = "plan.json"
 _KEPT = 2  # checkpoints on disk: the last one, and the one before should it be cut
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,10 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         if self.n_steps < 1 or self.n_accumulated < 1 or self.checkpoint_every < 1 or not self.learning_rate > 0:
             raise ValueError("n_steps, n_accumulated and checkpoint_every must be at least 1, learning_rate above 0")
+        if not math.isfinite(self.learning_rate) or not 0 <= self.seed < 2**32:
+            raise ValueError(
+                f"learning_rate {self.learning_rate} must be finite, and seed {self.seed} from 0 to 2^32 - 1"
+            )
         if self.precision not in ("no", "bf16", "auto"):
             raise ValueError(f"precision {self.precision!r} must be 'no', 'bf16' or 'auto'")
         if self.optimizer not in ("adamw", "muon"):
@@ -176,17 +182,18 @@ class _Run:
         self._uses_bf16 = plan.uses_bf16(self._accelerator.device)
         optimizers = _optimizers(stage.model, plan, torch.bfloat16 if self._uses_bf16 else torch.float32)
         self._model, *self._optimizers = self._accelerator.prepare(stage.model, *optimizers)
-        self._writer: Any = None
+        self._log = StepLog(folder, stage.name) if self.is_main else None
 
     def _keep_plan(self) -> None:
         path, given = self._folder / PLAN_NAME, dict(self._stage.given)
         written = json.dumps({"stage": self._stage.name, **asdict(self._plan), **given}, indent=1)
-        if path.is_file():
+        if path.is_file() and has_checkpoint(self._folder):
             # A setting that came with a later version stood at its default before.
             settled = {known.name: known.default for known in fields(self._plan) if known.default is not MISSING}
             wanted = json.loads(written)
             found = json.loads(json.dumps({**settled, **given})) | json.loads(path.read_text())
-            if others := sorted(name for name in found | wanted if found.get(name) != wanted.get(name)):
+            differ = {name for name in found | wanted if found.get(name) != wanted.get(name)}
+            if others := sorted(differ - {"checkpoint_every"}):
                 raise ValueError(
                     f"{self._folder} holds a training run of another plan ({', '.join(others)}): "
                     "give another folder, or empty it"
@@ -197,13 +204,25 @@ class _Run:
             path.write_text(written + "\n")
 
     def resume(self) -> None:
-        """Load the last whole checkpoint, and drop what was logged after it."""
+        """Load the last whole checkpoint, and drop what was logged after it.
+
+        Raises:
+            ValueError: there are checkpoints, and none is whole.
+        """
         found = _checkpoints(self._folder)
-        if found:
-            self.step = int(found[-1].name.removeprefix("step-"))
-            self._accelerator.load_state(str(found[-1]))
-        if self.is_main:
-            _cut_metrics(self._folder / METRICS_NAME, self.step)
+        for path in reversed(found):
+            try:
+                self._accelerator.load_state(str(path))
+            except Exception as error:  # each library has its own for a file that was cut
+                _log.warning("%s cannot be loaded (%s): the one before it is taken", path, error)
+                continue
+            self.step = int(path.name.removeprefix("step-"))
+            break
+        else:
+            if found:
+                raise ValueError(f"no checkpoint in {self._folder} can be loaded: empty it to begin again")
+        if self._log:
+            self._log.cut(self.step)
 
     def batches(self) -> Iterator[Any]:
         """This process's batches from where the run stands: all processes are dealt one stream, epoch after epoch."""
@@ -234,16 +253,18 @@ class _Run:
         norm = float(self._accelerator.clip_grad_norm_(self._model.parameters(), self._plan.clip_norm))
         if not (math.isfinite(loss["loss"]) and math.isfinite(norm)):
             # Before the step: weights that are not numbers would go into the next checkpoint.
+            kept = f"; the last checkpoint in {self._folder} is whole" if has_checkpoint(self._folder) else ""
             raise ValueError(
                 f"{self._stage.name}: at step {self.step} the loss is {loss['loss']} and the norm of its gradient "
-                f"{norm}: lower the learning rate; the last checkpoint in {self._folder} is whole"
+                f"{norm}: lower the learning rate{kept}"
             )
         for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad()
         self.step += 1
         figures = {**loss, "rate": rate, "norm": norm}
-        self._log(figures, time.perf_counter() - started_s)
+        if self._log:
+            self._log.write(self.step, figures, time.perf_counter() - started_s)
         return figures
 
     def _backward(self, batch: Any, *, is_last: bool) -> StepLoss:
@@ -276,28 +297,18 @@ class _Run:
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
 
-    def _log(self, figures: Mapping[str, float], elapsed_s: float) -> None:
-        if not self.is_main:
-            return
-        row = {"step": self.step, **figures, "seconds": round(elapsed_s, 3)}
-        with (self._folder / METRICS_NAME).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        if self._writer is None:
-            self._writer = _tensorboard(self._folder, self.step)
-        for name, value in figures.items():
-            self._writer.add_scalar(f"{self._stage.name}/{name}", value, self.step)
-
     def save(self) -> None:
         """Write a checkpoint, whole or not at all, and forget the oldest."""
         path = self._folder / f"step-{self.step:07d}"
         part = path.with_name(path.name + ".part")
-        if self.is_main:
-            self._close_writer()
+        if self._log:
+            self._log.close()
             shutil.rmtree(part, ignore_errors=True)
         self._accelerator.wait_for_everyone()
         self._accelerator.save_state(str(part))
         self._accelerator.wait_for_everyone()
         if self.is_main:
+            shutil.rmtree(path, ignore_errors=True)  # one that was cut, and could not be loaded
             part.replace(path)
             for old in _checkpoints(self._folder)[:-_KEPT]:
                 shutil.rmtree(old)
@@ -305,14 +316,9 @@ class _Run:
     def finish(self) -> None:
         """Leave the model ready for use."""
         self._accelerator.wait_for_everyone()
-        self._close_writer()
+        if self._log:
+            self._log.close()
         self._stage.model.eval()
-
-    def _close_writer(self) -> None:
-        # A file per checkpoint: the writer has a thread of its own, which can be waited for only by closing it.
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
 
 
 def _optimizers(model: nn.Module, plan: TrainingPlan, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
@@ -349,34 +355,10 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if path.suffix != ".part")
 
 
-def _cut_metrics(path: Path, last_step: int) -> None:
-    """Drop lines of steps that will be made again, and a line that a kill cut."""
-    if not path.is_file():
-        return
-    kept = []
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break
-        if row["step"] > last_step:
-            break
-        kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
-
-
 def _maybe(context: Any, is_wanted: bool) -> Any:
     from contextlib import nullcontext
 
     return context if is_wanted else nullcontext()
-
-
-def _tensorboard(folder: Path, first_step: int) -> Any:
-    """A writer of TensorBoard's files; what an earlier one wrote of these steps is not shown."""
-    from tensorboardX import SummaryWriter
-
-    suffix = f".from-{first_step:07d}"
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=first_step, filename_suffix=suffix)
 
 
 def whole_weights(model: nn.Module) -> dict[str, Tensor]:

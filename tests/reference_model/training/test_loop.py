@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,35 @@ def test_another_plan_in_the_same_folder_is_refused(tmp_path):
     train(line(), plan(n_steps=2), tmp_path)
     with pytest.raises(ValueError, match="another plan"):
         train(line(), plan(n_steps=3), tmp_path)
+
+
+def test_a_plan_before_the_first_checkpoint_and_how_often_one_is_kept_may_change(tmp_path):
+    with pytest.raises(ValueError, match="no batch"):
+        train(replace(line(), epoch=lambda _: iter(())), plan(n_steps=9), tmp_path)
+    train(line(), plan(n_steps=20), tmp_path)
+    train(line(), plan(n_steps=20, checkpoint_every=5), tmp_path)
+    assert len(curve(tmp_path)) == 20
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": float("inf")}, {"seed": -1}, {"seed": 2**32}])
+def test_a_plan_that_no_training_can_follow_is_refused(change):
+    with pytest.raises(ValueError, match="must be finite, and seed"):
+        plan(**change)
+
+
+def test_a_checkpoint_that_was_cut_gives_way_to_the_one_before(tmp_path, caplog):
+    train(line(), plan(), tmp_path / "whole")
+    train(line(), plan(), tmp_path / "cut")
+    weights = {step: tmp_path / "cut" / f"step-{step:07d}" / "model.safetensors" for step in (40, 60)}
+    weights[60].write_bytes(weights[60].read_bytes()[:100])
+    train(line(), plan(), tmp_path / "cut")
+    assert "step-0000060 cannot be loaded" in caplog.text
+    assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
+    assert len(curve(tmp_path / "cut")) == 60
+    for path in weights.values():
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"no checkpoint in .* can be loaded: empty it"):
+        train(line(), plan(), tmp_path / "cut")
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path):
