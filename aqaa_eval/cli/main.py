@@ -32,6 +32,8 @@ from aqaa_eval.cli.trimming import trimmed
 from aqaa_eval.core.errors import AqaaError, ExitCode
 from aqaa_eval.core.visible import visible
 
+_INTERRUPTED = 130  # typer's exit code for Ctrl-C
+
 app = typer.Typer(
     name="aqaa-eval",
     no_args_is_help=True,
@@ -87,7 +89,9 @@ def main() -> None:
         trimmed(app, sys.argv[1:])()
     except AqaaError as error:
         _tell(str(error), error.exit_code)
-    except KeyboardInterrupt:
+    except SystemExit as end:
+        if end.code != _INTERRUPTED:
+            raise
         _tell("stopped; give the same command again to go on", ExitCode.INCOMPLETE)
 
 

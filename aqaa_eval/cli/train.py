@@ -34,21 +34,25 @@ Preset = Annotated[
     ),
 ]
 Work = Annotated[Path, typer.Option(help="Folder for everything that is made; the same command goes on there.")]
-Model = Annotated[Path | None, typer.Option(help="Folder of the model to start from.")]
+Model = Annotated[Path | None, typer.Option(help="Model to start from: tiny, a folder, or the --out of another stage.")]
 Data = Annotated[
     str | None, typer.Option(help="JSONL or parquet file, folder of a saved dataset, or a dataset of the hub.")
 ]
 OwnPreset = Annotated[str | None, typer.Option(help="Recipe whose stage this is, in the place of --model and --data.")]
-Accumulate = Annotated[int, typer.Option(help="Batches of one step, for larger ones than fit in memory.")]
+Accumulate = Annotated[int, typer.Option(min=1, help="Batches of one step, for larger ones than fit in memory.")]
 Checkpointing = Annotated[
     bool, typer.Option("--checkpointing", help="Compute activations twice, to hold those of one layer only.")
 ]
-Steps = Annotated[int, typer.Option(help="Optimiser steps.")]
+Steps = Annotated[int, typer.Option(min=1, help="Optimiser steps.")]
 Rate = Annotated[float, typer.Option(help="Highest learning rate; cosine after a warm-up.")]
 Layout = Annotated[str, typer.Option(help="Of the answers: interleave_10_15, text_to_audio, audio_only or N:M.")]
 Precision = Annotated[str, typer.Option(help="no (fp32), bf16, or auto: bf16 where it is quicker.")]
 Trained = Annotated[Path | None, typer.Option(help="Folder; the trained model comes into its folder `model`.")]
-Seed = Annotated[int, typer.Option(help="Of the order of the data.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the order of the data.")]
+Checkpoint = Annotated[
+    int | None,
+    typer.Option("--checkpoint-every", min=1, help="Steps after which a stop loses nothing; a tenth of all."),
+]
 Start = Annotated[
     str | None,
     typer.Option(help="Model whose parts are the beginning (tiny or a folder); without it all begins from nothing."),
@@ -168,6 +172,7 @@ def sft(
     accumulate: Accumulate = 1,
     checkpointing: Checkpointing = False,
     precision: Precision = "no",
+    checkpoint_every: Checkpoint = None,
     seed: Seed = 0,
 ) -> None:
     """Supervised fine-tuning on AQTA and AQTAA rows; stage 1 and stage 2 differ in their data.
@@ -186,7 +191,7 @@ def sft(
         print(make_models("sft", preset or "", work, start=start, keep_tokenizer=keep_tokenizer))
         return
     with clear_errors("sft"):
-        plan = _plan(steps, rate, precision, seed, accumulate)
+        plan = _plan(steps, rate, precision, seed, accumulate, checkpoint_every)
         job = replace(_job(model, data, out, plan, layout, (length, batch)), recompute=checkpointing)
         if voice:
             job = replace(job, speak=answer_voice(voice))
@@ -214,6 +219,7 @@ def dpo(
     accumulate: Accumulate = 1,
     checkpointing: Checkpointing = False,
     precision: Precision = "no",
+    checkpoint_every: Checkpoint = None,
     seed: Seed = 0,
 ) -> None:
     """Masked DPO on rows with `chosen` and `rejected`: audio tokens stay out of both sums.
@@ -230,7 +236,7 @@ def dpo(
         print(make_models("dpo", preset or "", work, start=start, keep_tokenizer=keep_tokenizer))
         return
     with clear_errors("dpo"):
-        plan = _plan(steps, rate, precision, seed, accumulate)
+        plan = _plan(steps, rate, precision, seed, accumulate, checkpoint_every)
         job = replace(_job(model, data, out, plan, layout, (length, batch)), recompute=checkpointing)
         with TrainingProgress() as progress:
             made = prefer(job, Preference(beta=beta, mask_audio=not plain), watch=progress.of("dpo", steps))
@@ -241,7 +247,7 @@ def dpo(
 def merge(
     context: typer.Context,
     models: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of models of one shape: SFT 1, SFT 2, DPO.")
+        list[Path] | None, typer.Argument(help="Models of one shape, as --model takes them: SFT 1, SFT 2, DPO.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the merged model.")] = None,
     weights: Annotated[str, typer.Option(help="One per model; they are divided by their sum.")] = "5,5,1",
@@ -264,7 +270,8 @@ def merge(
         return
     with clear_errors("merge"):
         merged = _given("--out", out)
-        merge_checkpoints(models or [], merged, weights=[float(value) for value in weights.split(",")])
+        folders = [_weights(model) for model in models or []]
+        merge_checkpoints(folders, merged, weights=[float(value) for value in weights.split(",")])
     print(merged)
 
 
@@ -299,13 +306,21 @@ def _job(
 
     length, batch = shape
     return OwnData(
-        model=_given("--model", model),
+        model=_weights(_given("--model", model)),
         source=_given("--data", data),
         out=_given("--out", out),
         plan=plan,
         layout=layout,
         shape=BatchShape(length=length, batch_size=batch),
     )
+
+
+def _weights(model: Path) -> Path:
+    """A model by its name, its folder, or the folder of the stage that made it."""
+    from aqaa_eval.reference_model.checkpoint import weights_folder
+
+    is_stage = not (model / "config.json").is_file() and (model / "model" / "config.json").is_file()
+    return model / "model" if is_stage else weights_folder(model)
 
 
 def _given(option: str, value: GivenT | None) -> GivenT:
@@ -333,7 +348,9 @@ def items(
         print(folder)
 
 
-def _plan(steps: int, rate: float, precision: str, seed: int, accumulate: int) -> TrainingPlan:
+def _plan(
+    steps: int, rate: float, precision: str, seed: int, accumulate: int, checkpoint_every: int | None
+) -> TrainingPlan:
     from aqaa_eval.reference_model.training.loop import TrainingPlan
 
     return TrainingPlan(
@@ -342,5 +359,6 @@ def _plan(steps: int, rate: float, precision: str, seed: int, accumulate: int) -
         n_warmup=min(100, steps // 10),
         n_accumulated=accumulate,
         precision=precision,
+        checkpoint_every=checkpoint_every or max(1, steps // 10),
         seed=seed,
     )

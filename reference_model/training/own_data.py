@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from aqaa_eval.reference_model.checkpoint import LoadOptions, load_model, save_model
+from aqaa_eval.reference_model.checkpoint import LoadOptions, load_model, save_model, state_dict_of
 from aqaa_eval.reference_model.layout import Layout, parse_layout
 from aqaa_eval.reference_model.model import StepAudioAQAA
-from aqaa_eval.reference_model.tokenizer.errors import AudioInputError
+from aqaa_eval.reference_model.tokenizer.errors import AudioInputError, WeightsError
 from aqaa_eval.reference_model.training.data import (
     Skipped,
     SpeakAnswer,
@@ -94,7 +94,7 @@ def fine_tune(job: OwnData, *, watch: Watcher | None = None) -> Path:
         ValueError: the model, the layout or the plan cannot be used, or `out` holds a run of other data, another model
             or another plan.
     """
-    model = load_model(job.model, options=_WHOLE)
+    model = _begun(job)
     skipped = Skipped()
     examples = read_examples(rows_of(open_dataset(job.source, skipped)), _root(job.source), skipped)
     if job.speak:
@@ -115,7 +115,7 @@ def prefer(job: OwnData, how: Preference, *, watch: Watcher | None = None) -> Pa
         raise ValueError(
             f"masked DPO learns from words, and answers in the layout {job.layout} have none: use plain DPO"
         )
-    model = load_model(job.model, options=_WHOLE)
+    model = _begun(job)
     skipped = Skipped()
     pairs = read_preferences(rows_of(open_dataset(job.source, skipped)), _root(job.source), skipped)
     rows = list(_preference_rows(pairs, job, model, skipped, mask_audio=how.mask_audio))
@@ -125,6 +125,19 @@ def prefer(job: OwnData, how: Preference, *, watch: Watcher | None = None) -> Pa
     given = {**_given(job, model, answers), "beta": how.beta, "mask_audio": how.mask_audio}
     stage = dpo_stage("dpo", model.backbone, masked, beta=how.beta, batch_size=job.shape.batch_size, seed=job.plan.seed)
     return _trained(replace(stage, given=given), job, model, watch)
+
+
+def _begun(job: OwnData) -> StepAudioAQAA:
+    """The model to start from.
+
+    Raises:
+        WeightsError: it cannot be read, or one of its numbers is none.
+    """
+    model = load_model(job.model, options=_WHOLE)
+    for name, tensor in state_dict_of(model).items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"{name} holds NaN or infinite numbers in {job.model}: nothing can be learnt from there")
+    return model
 
 
 def _given(job: OwnData, model: StepAudioAQAA, rows: Sequence[TrainingRow]) -> Mapping[str, str | float]:

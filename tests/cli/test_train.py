@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,14 @@ import pytest
 import soundfile
 import torch
 
+from aqaa_eval.cli.training_studio import OfflineStudio
+from aqaa_eval.cli.training_voice import answer_voice
 from aqaa_eval.reference_model import load
+from aqaa_eval.reference_model.audio_input import read_recording
 from aqaa_eval.reference_model.checkpoint import save_model
 from aqaa_eval.reference_model.config import tiny
 from aqaa_eval.reference_model.model import random_model
+from aqaa_eval.reference_model.training.domain.kinds import PLAIN
 
 WEIGHT = "model.layers.0.mlp.down_proj.weight"
 STAGES = {"sft": {"before", "sft1", "sft2"}, "dpo": {"dpo", "dpo_plain"}, "merge": {"merged"}}
@@ -84,11 +90,11 @@ def test_stages_on_own_rows_and_their_merge_make_models_that_load(cli, tmp_path,
         assert done.code == 0, done.err
         assert done.out == f"{out / 'model'}\n"
         assert json.loads((out / "skipped.json").read_text())["rows"] == 24
-        assert list(json.loads((out / "skipped.json").read_text())["skipped"]) == ["row 7"]
+        assert list(json.loads((out / "skipped.json").read_text())["skipped"]) == ["line 8"]
         assert "100 % (1 of 1)" in done.err
         made.append(out / "model")
     merged = tmp_path / "merged"
-    done = cli("train", "merge", *made, "--weights", "5,5,1", "--out", merged)
+    done = cli("train", "merge", *(folder.parent for folder in made), "--weights", "5,5,1", "--out", merged)
     assert (done.code, done.out) == (0, f"{merged}\n")
     weights = [load(str(folder)).backbone.state_dict()[WEIGHT] for folder in (*made, merged)]
     torch.testing.assert_close(weights[3], (5 * weights[0] + 5 * weights[1] + weights[2]) / 11)
@@ -165,6 +171,47 @@ def test_what_a_stage_lacks_is_named(cli, given, message):
     done = cli("train", *given)
     assert done.code == 2
     assert message in done.err
+
+
+def test_a_result_that_cannot_be_written_is_told_in_a_line(cli, tmp_path, model):
+    data = rows(tmp_path)
+    done = cli("train", "sft", "--model", model, "--data", data, "--out", data, *QUICK)
+    assert done.code == 2
+    assert f"train sft: [Errno 17] File exists: '{data}'" in done.err
+
+
+def test_a_stop_by_ctrl_c_is_told_and_goes_on_from_the_last_tenth(tmp_path, model):
+    command = [Path(sys.executable).with_name("aqaa-eval"), "train", "sft", "--model", model, "--data", rows(tmp_path)]
+    command = [str(part) for part in (*command, "--out", tmp_path / "out", "--length", 512, "--batch", 2)]
+    metrics = tmp_path / "out" / "training" / "metrics.jsonl"
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # work in the background ignores it
+    process = subprocess.Popen([*command, "--steps", "60"], stderr=subprocess.PIPE, text=True, **heard)
+    until = time.monotonic() + 120
+    while not (metrics.is_file() and len(metrics.read_text().splitlines()) >= 8) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1]
+    assert "aqaa-eval: stopped; give the same command again to go on" in told
+    assert process.returncode == 3
+    assert any((tmp_path / "out" / "training").glob("step-*"))
+    done = subprocess.run([*command, "--steps", "60"], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["step"] for line in metrics.read_text().splitlines()] == list(range(1, 61))
+
+
+def test_the_bundled_model_goes_on_with_the_voice_that_it_has():
+    """Another take of the same voice is other codes, which it would have to learn anew."""
+    spoken = read_recording(answer_voice("hibari")("The opposite is cold."))
+    taught = OfflineStudio().answer("The opposite is cold.", PLAIN)
+    assert spoken.sample_rate_hz == taught.sample_rate_hz
+    np.testing.assert_array_equal(spoken.samples, taught.samples)
+
+
+def test_a_voice_of_ones_own_is_found_where_the_command_is_given(tmp_path, monkeypatch):
+    (tmp_path / "my_own_voice.py").write_text("def say(text):\n    return text, 16000\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert answer_voice("my_own_voice:say")("hm") == ("hm", 16000)
 
 
 def test_a_voice_that_is_none_is_named(cli, tmp_path, model):

@@ -147,8 +147,28 @@ def test_a_line_that_is_no_json_is_named_by_its_place(tmp_path):
     path.write_text(path.read_text() + '{"key": "cut", "turns": [{"ro\n[1, 2]\n')
     skipped = Skipped()
     assert len(open_dataset(str(path), skipped)) == 30
-    assert list(skipped.reasons) == ["row 30", "row 31"]
-    assert "not list" in skipped.reasons["row 31"]
+    assert list(skipped.reasons) == ["line 31", "line 32"]
+    assert "not list" in skipped.reasons["line 32"]
+
+
+def test_bytes_that_are_no_utf_8_cost_their_line_and_a_mark_of_order_none(tmp_path):
+    path = write(tmp_path, [row(tmp_path, f"r{place}") for place in range(30)])
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b"r3", b"caf\xe9")
+    path.write_bytes(b"\xef\xbb\xbf" + b"".join(lines))
+    skipped = Skipped()
+    assert len(open_dataset(str(path), skipped)) == 29
+    assert list(skipped.reasons) == ["line 4"]
+    assert "0xe9" in skipped.reasons["line 4"]
+
+
+def test_a_question_of_digital_silence_is_skipped(tmp_path):
+    soundfile.write(tmp_path / "still.wav", np.zeros(16_000, np.float32), 16_000)
+    rows = [row(tmp_path, f"r{place}") for place in range(30)]
+    rows[7]["turns"][-1]["audio"] = "still.wav"
+    skipped = Skipped()
+    assert len(list(read_examples(rows, tmp_path, skipped))) == 29
+    assert "still.wav is silent from end to end" in skipped.reasons["r7"]
 
 
 def test_a_text_with_an_end_of_line_of_its_own_stays_whole(tmp_path):

@@ -121,6 +121,16 @@ def test_weights_stored_in_half_precision_are_trained_in_whole(tmp_path, model, 
     assert moved.max() < 4e-5
 
 
+def test_a_start_that_is_not_numbers_is_refused_by_name(tmp_path, model):
+    broken = load(str(model))
+    with torch.no_grad():
+        next(broken.vocoder.flow.parameters()).view(-1)[0] = torch.nan
+    save_model(broken, tmp_path / "broken")
+    source = write(tmp_path, rows(tmp_path, 2, ("answer",)))
+    with pytest.raises(ValueError, match=r"flow\..* holds NaN or infinite numbers in .*broken"):
+        fine_tune(job(tmp_path / "broken", source, tmp_path / "out"))
+
+
 def test_masked_dpo_of_answers_without_words_is_refused(tmp_path, model):
     wordless = replace(job(model, "nowhere.jsonl", tmp_path / "out"), layout="audio_only")
     with pytest.raises(ValueError, match="answers in the layout audio_only have none"):
