@@ -24,6 +24,7 @@ from aqaa_eval.reference_model.config import tiny
 from aqaa_eval.reference_model.model import random_model
 from aqaa_eval.reference_model.training.domain.kinds import PLAIN
 
+COMMAND = Path(sys.executable).with_name("aqaa-eval")
 WEIGHT = "model.layers.0.mlp.down_proj.weight"
 STAGES = {"sft": {"before", "sft1", "sft2"}, "dpo": {"dpo", "dpo_plain"}, "merge": {"merged"}}
 
@@ -101,27 +102,17 @@ def test_stages_on_own_rows_and_their_merge_make_models_that_load(cli, tmp_path,
 
 
 @pytest.mark.filterwarnings("default")
-def test_two_processes_take_the_step_of_one_with_two_batches(tmp_path, model):
-    data = rows(tmp_path)
-    steps = {}
-    for name, n_processes, accumulated in (("one", 1, 2), ("two", 2, 1)):
-        run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", n_processes]
-        asked = [
-            Path(sys.executable).with_name("aqaa-eval"),
-            "train",
-            "sft",
-            "--model",
-            model,
-            "--data",
-            data,
-            "--out",
-            tmp_path / name,
-        ]
-        command = [str(part) for part in (*run, *asked, *QUICK, "--accumulate", accumulated)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        steps[name] = json.loads((tmp_path / name / "training" / "metrics.jsonl").read_text())
+def test_two_processes_take_the_step_of_one_with_two_batches(cli, tmp_path, model):
+    asked = ("train", "sft", "--model", model, "--data", rows(tmp_path), *QUICK)
+    one = cli(*asked, "--out", tmp_path / "one", "--accumulate", 2)
+    assert one.code == 0, one.err
+    run = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2)
+    command = [str(part) for part in (*run, COMMAND, *asked, "--out", tmp_path / "two")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    two = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert two.returncode == 0, two.stderr[-2000:]
+    assert two.stdout == f"{tmp_path / 'two' / 'model'}\n"  # once, and not by each
+    steps = {name: json.loads((tmp_path / name / "training" / "metrics.jsonl").read_text()) for name in ("one", "two")}
     assert steps["two"]["count"] == steps["one"]["count"]
     assert steps["two"]["loss"] == pytest.approx(steps["one"]["loss"], rel=1e-5)
     assert steps["two"]["norm"] == pytest.approx(steps["one"]["norm"], rel=1e-3)
@@ -180,23 +171,23 @@ def test_a_result_that_cannot_be_written_is_told_in_a_line(cli, tmp_path, model)
     assert f"train sft: [Errno 17] File exists: '{data}'" in done.err
 
 
-def test_a_stop_by_ctrl_c_is_told_and_goes_on_from_the_last_tenth(tmp_path, model):
-    command = [Path(sys.executable).with_name("aqaa-eval"), "train", "sft", "--model", model, "--data", rows(tmp_path)]
-    command = [str(part) for part in (*command, "--out", tmp_path / "out", "--length", 512, "--batch", 2)]
+def test_a_stop_by_ctrl_c_is_told_and_goes_on_from_the_last_tenth(cli, tmp_path, model):
+    asked = ("train", "sft", "--model", model, "--data", rows(tmp_path), "--out", tmp_path / "out", "--steps", 30)
+    asked = (*asked, "--length", 256, "--batch", 1)
     metrics = tmp_path / "out" / "training" / "metrics.jsonl"
     heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # work in the background ignores it
-    process = subprocess.Popen([*command, "--steps", "60"], stderr=subprocess.PIPE, text=True, **heard)
+    process = subprocess.Popen([str(part) for part in (COMMAND, *asked)], stderr=subprocess.PIPE, text=True, **heard)
     until = time.monotonic() + 120
-    while not (metrics.is_file() and len(metrics.read_text().splitlines()) >= 8) and time.monotonic() < until:
-        time.sleep(0.05)
+    while not (metrics.is_file() and len(metrics.read_text().splitlines()) >= 4) and time.monotonic() < until:
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=60)[1]
     assert "aqaa-eval: stopped; give the same command again to go on" in told
     assert process.returncode == 3
     assert any((tmp_path / "out" / "training").glob("step-*"))
-    done = subprocess.run([*command, "--steps", "60"], capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert [json.loads(line)["step"] for line in metrics.read_text().splitlines()] == list(range(1, 61))
+    done = cli(*asked)
+    assert done.code == 0, done.err
+    assert [json.loads(line)["step"] for line in metrics.read_text().splitlines()] == list(range(1, 31))
 
 
 def test_the_bundled_model_goes_on_with_the_voice_that_it_has():

@@ -62,7 +62,7 @@ def test_no_recording_of_training_is_an_item(held_out: list[DomainPair]) -> None
     quick = [pair for pair in pairs if pair.asker.startswith(("hibari", "espeak", "flite"))]
     trained = {hash_of(STUDIO.ask(pair)) for pair in quick}
     assert len(trained) > 20
-    asked = [*[p for p in held_out if p.asker == SLOW_VOICE][:1], *[p for p in held_out if p.asker != SLOW_VOICE][:20]]
+    asked = [pair for pair in held_out if pair.asker != SLOW_VOICE][:20]
     items = {hash_of(STUDIO.ask(pair)) for pair in asked}
     recordings = [turn.audio.load() for name in BUNDLED for s in bundled_suite(name).samples() for turn in s.turns]
     bundled = {hash_of(as_taken(recording)) for recording in recordings}
