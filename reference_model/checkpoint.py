@@ -122,7 +122,7 @@ def load_model(name_or_path: str | Path, *, seed: int = 0, options: LoadOptions 
         return random_model(tiny(), seed)
     folder = weights_folder(name_or_path)
     options = options or LoadOptions()
-    if folder.parent == BUNDLED:
+    if folder.resolve().parent == BUNDLED.resolve():
         options = replace(options, dtype=options.dtype or torch.float32)
     config = read_model_config(folder)
     stored = read_index(folder)

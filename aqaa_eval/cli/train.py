@@ -187,8 +187,7 @@ def sft(
     from aqaa_eval.reference_model.training.own_data import fine_tune
 
     if _is_recipe(context, preset):
-        work = out or _DEFAULT_WORK
-        print(make_models("sft", preset or "", work, start=start, keep_tokenizer=keep_tokenizer))
+        _follow(context, preset, out, start, keep_tokenizer)
         return
     with clear_errors("sft"):
         plan = _plan(steps, rate, precision, seed, accumulate, checkpoint_every)
@@ -232,8 +231,7 @@ def dpo(
     from aqaa_eval.reference_model.training.own_data import Preference, prefer
 
     if _is_recipe(context, preset):
-        work = out or _DEFAULT_WORK
-        print(make_models("dpo", preset or "", work, start=start, keep_tokenizer=keep_tokenizer))
+        _follow(context, preset, out, start, keep_tokenizer)
         return
     with clear_errors("dpo"):
         plan = _plan(steps, rate, precision, seed, accumulate, checkpoint_every)
@@ -265,8 +263,7 @@ def merge(
     from aqaa_eval.reference_model.training.merging import merge_checkpoints
 
     if _is_recipe(context, preset):
-        work = out or _DEFAULT_WORK
-        print(make_models("merge", preset or "", work, start=start, keep_tokenizer=keep_tokenizer))
+        _follow(context, preset, out, start, keep_tokenizer)
         return
     with clear_errors("merge"):
         merged = _given("--out", out)
@@ -296,6 +293,14 @@ def _is_recipe(context: typer.Context, preset: str | None) -> bool:
     if not preset and astray:
         raise UsageError(f"train {verb}: {', '.join(astray)} belongs to a recipe: give --preset, too, or --model")
     return preset is not None
+
+
+def _follow(
+    context: typer.Context, preset: str | None, out: Path | None, start: str | None, keep_tokenizer: bool
+) -> None:
+    """Follow a recipe up to the stage that the command is named after."""
+    work = out or _DEFAULT_WORK
+    print(make_models(str(context.info_name), preset or "", work, start=start, keep_tokenizer=keep_tokenizer))
 
 
 def _job(
