@@ -101,13 +101,18 @@ def _import(where: str) -> ModuleType:
     try:
         if where.endswith(".py") or os.sep in where:
             return _import_file(Path(where).expanduser())
-        if os.getcwd() not in sys.path:  # an installed command does not look where it is called
-            sys.path.insert(0, os.getcwd())
+        look_where_called()
         return importlib.import_module(where)
     except UsageError:
         raise
     except Exception as error:  # the user's own code: whatever it raises is told
         raise UsageError(f"python:{where}: cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def look_where_called() -> None:
+    """Let modules be found in the working folder: an installed command does not look there."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -183,7 +183,6 @@ def sft(
     With --preset the recipe is followed up to its stages 1 and 2.
     Many GPUs: accelerate launch --config_file reference_model/training/accelerate/fsdp.yaml with this command.
     """
-    from aqaa_eval.cli.training_voice import answer_voice
     from aqaa_eval.reference_model.training.own_data import fine_tune
 
     if _is_recipe(context, preset):
@@ -193,6 +192,8 @@ def sft(
         plan = _plan(steps, rate, precision, seed, accumulate, checkpoint_every)
         job = replace(_job(model, data, out, plan, layout, (length, batch)), recompute=checkpointing)
         if voice:
+            from aqaa_eval.cli.training_voice import answer_voice  # with all voices, which take a while to import
+
             job = replace(job, speak=answer_voice(voice))
         with TrainingProgress() as progress:
             made = fine_tune(job, watch=progress.of("sft", steps))

@@ -5,9 +5,7 @@ hibari speaks as it does in a recipe, so that the bundled weights go on with the
 
 from __future__ import annotations
 
-import os
-import sys
-
+from aqaa_eval.adapters.python_class import look_where_called
 from aqaa_eval.catalog.names import load_object
 from aqaa_eval.cli.training_studio import OfflineStudio
 from aqaa_eval.reference_model.audio_input import Recording
@@ -31,8 +29,7 @@ def answer_voice(name: str) -> SpeakAnswer:
         return lambda text: _spoken(text, name)
     if ":" not in name:
         raise ValueError(f"--voice {name}: no such voice; give one of {', '.join(VOICES)}, or module:function")
-    if os.getcwd() not in sys.path:  # an installed command does not look where it is called
-        sys.path.insert(0, os.getcwd())
+    look_where_called()
     try:
         found: SpeakAnswer = load_object(name)
     except (ImportError, AttributeError) as error:

@@ -246,9 +246,8 @@ class _Run:
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["factor"]
-        n_left = range(len(batches) - 1, -1, -1)
-        losses = [self._backward(batch, is_last=left == 0) for batch, left in zip(batches, n_left, strict=True)]
-        loss = self._pooled(losses)
+        last = len(batches) - 1
+        loss = self._pooled([self._backward(batch, is_last=place == last) for place, batch in enumerate(batches)])
         self._scale_gradients(1 / max(1.0, loss["count"]))
         norm = float(self._accelerator.clip_grad_norm_(self._model.parameters(), self._plan.clip_norm))
         if not (math.isfinite(loss["loss"]) and math.isfinite(norm)):
